@@ -1,0 +1,1 @@
+"""Mien: natural face swaps, without a GPU and without a download."""
