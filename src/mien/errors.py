@@ -6,10 +6,11 @@
     │   ├── PermissionDenied 403     NotFound 404              Conflict 409
     │   ├── PayloadTooLarge 413      UnsupportedMediaType 415  IdempotencyMismatch 422
     │   └── RateLimited 429          InternalError 500         Unavailable 503
-    └── TaskError                    the request was fine, its pictures were not: the task fails
-        ├── ImageUnreachable         ImageInvalid              ImageTooLarge
-        ├── NoFaceFound              TargetIndexOutOfRange     FaceUnusable
-        └── ContentBlocked           Canceled                  Timeout       TaskInternalError
+    ├── TaskError                    the request was fine, its pictures were not: the task fails
+    │   ├── ImageUnreachable         ImageInvalid              ImageTooLarge
+    │   ├── NoFaceFound              TargetIndexOutOfRange     FaceUnusable
+    │   └── ContentBlocked           Canceled                  Timeout       TaskInternalError
+    └── SetupError                   the service can't run until its operator changes something
 
 `type` is the documented name that callers switch on, `message` says what to do, `param` names the request's
 field that is at fault.
@@ -134,3 +135,7 @@ class Timeout(TaskError):
 
 class TaskInternalError(TaskError):
     type = "internal_error"
+
+
+class SetupError(MienError):
+    """The service can't run until its operator changes something: a setting, a folder, a port, a database."""

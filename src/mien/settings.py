@@ -1,0 +1,206 @@
+"""Every setting of the service, read from the environment: `MIEN_` plus the name.
+
+    settings = load_settings()                   # environment and defaults
+    settings = load_settings(port=9000)          # the command line wins over the environment
+
+`docs/settings.md` lists them for operators. The library and the engine don't read settings.
+"""
+
+import os
+import re
+import secrets
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from mien import data_folder
+from mien.errors import SetupError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def available_cores() -> int:
+    """Cores this process may use: its CPU affinity, and its container's CPU limit (cgroup v2), at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, int(quota) // int(period))
+    except (OSError, ValueError):
+        pass  # no cgroup v2 here, or its quota is "max"
+    return max(1, cores)
+
+
+def _parse_duration(value: object) -> object:
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
+        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    return value
+
+
+def _split_by_comma(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration), Field(gt=timedelta(0))]
+"""A positive time span; in the environment `30s`, `10m`, `2h`, `7d` or ISO 8601."""
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_by_comma)]
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Immutable; every value that can be derived is filled in."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIEN_", env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path("/var/lib/mien" if os.geteuid() == 0 else "~/.local/share/mien"),
+        validate_default=True,
+        description="Folder that holds everything: database, results, first key.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one."
+    )
+    public_url: str = Field(
+        default="",
+        description="Address that clients reach the API under; every address that it hands out starts with it.",
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        description="Swaps made at the same time, each by a process of its own. Workers × threads may not "
+        "exceed the cores.",
+    )
+    threads: int = Field(default=1, ge=1, description="Threads of each of them.")
+
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="A PostgreSQL server of your own: `postgresql://user:password@host/name`. Unset, Mien runs "
+        "one in the data folder.",
+    )
+    storage_url: str | None = Field(
+        default=None, description="Where pictures are kept. Unset, a folder in the data folder."
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Signs the addresses of files; at least 32 characters. Unset, a random one is kept in the "
+        "file `secret` of the data folder.",
+    )
+
+    fetch_allowed_networks: Networks = Field(
+        default=(),
+        description="Private networks that pictures may be fetched from, as comma-separated CIDRs. For "
+        "development: everyone with a key can reach them.",
+    )
+    fetch_timeout: Duration = Field(
+        default=timedelta(seconds=15), description="Time to fetch one picture, redirects included."
+    )
+    max_image_bytes: int = Field(default=20_000_000, gt=0, description="Size of one picture's file.")
+    max_pixels: int = Field(default=40_000_000, gt=0, description="Pixels of one picture.")
+    # Two pictures of 20 MB inside JSON grow by a third as base64.
+    max_body_bytes: int = Field(default=56_000_000, gt=0, description="Size of one request's body.")
+
+    task_deadline: Duration = Field(
+        default=timedelta(hours=1), description="A task that isn't done this long after its creation fails."
+    )
+    result_retention: Duration = Field(
+        default=timedelta(days=7), description="How long results are kept after the task is done."
+    )
+    stop_grace: Duration = Field(
+        default=timedelta(seconds=30),
+        description="How long a stopping service waits for swaps and requests under way.",
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="`auto` is `console` on a terminal and `json` elsewhere."
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Whichever of workers and threads isn't given follows from the other and the cores."""
+        cores = available_cores()
+        filled = dict(given)
+        if "threads" not in given:
+            filled["threads"] = max(1, min(2, cores // _count(given.get("workers"), default=1)))
+        if "workers" not in given:
+            filled["workers"] = max(1, cores // _count(filled["threads"], default=1))
+        if not given.get("public_url"):
+            host = str(given.get("host", cls.model_fields["host"].default))
+            # Listening everywhere is not an address to call.
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+            port = given.get("port", cls.model_fields["port"].default)
+            filled["public_url"] = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return filled
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must look like https://swap.example.com")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must look like postgresql://user:password@host/name")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_the_cores(self) -> Self:
+        cores = available_cores()
+        if self.workers * self.threads > cores:
+            raise ValueError(
+                f"MIEN_WORKERS × MIEN_THREADS is {self.workers} × {self.threads}, but there are only {cores} "
+                "cores: lower one of them"
+            )
+        return self
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, with `overrides` on top where they aren't None.
+
+    Raises `SetupError` that names the setting at fault and never shows its value.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        message = fault["msg"].removeprefix("Value error, ")
+        name = f"MIEN_{str(fault['loc'][0]).upper()}: " if fault["loc"] else ""
+        raise SetupError(f"{name}{message}") from None
+
+
+def signing_secret(settings: Settings) -> bytes:
+    """The secret that signs addresses: the setting, or the one kept in the data folder, made on first use.
+
+    Raises `SetupError` if the data folder can't be written or read.
+    """
+    if settings.secret:
+        return settings.secret.get_secret_value().encode()
+    data_folder.prepare(settings.data_dir)
+    return data_folder.keep_secret(settings.data_dir / "secret", lambda: secrets.token_urlsafe(32)).encode()
+
+
+def _count(value: Any, *, default: int) -> int:
+    try:
+        return max(1, int(value))
+    except (TypeError, ValueError):
+        return default  # the field's own validation reports it
