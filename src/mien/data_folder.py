@@ -12,19 +12,23 @@ from mien.errors import SetupError
 def prepare(folder: Path) -> None:
     """Make `folder` if it doesn't exist and check that it can be written.
 
-    It is made private. For root it may be passed through (mode 0711), because the embedded PostgreSQL runs as
-    an unprivileged user in a folder of its own below it; all else inside is private by its own mode.
+    It is made private. For root it may be passed through (mode 0711, also an empty folder that exists),
+    because the embedded PostgreSQL runs as an unprivileged user in a folder of its own below it; all else
+    inside is private by its own mode.
 
     Raises `SetupError` with one line on what to do.
     """
     try:
-        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        is_root = os.geteuid() == 0
+        folder.mkdir(mode=0o711 if is_root else 0o700, parents=True, exist_ok=True)
+        if is_root and not any(folder.iterdir()):
+            folder.chmod(folder.stat().st_mode | 0o011)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise SetupError(
-            f"The data folder {folder} can't be written ({error.strerror}): correct its rights, or choose another "
-            "with --data-dir or MIEN_DATA_DIR."
+            f"The data folder {folder} can't be written ({error.strerror}): correct its rights, or choose "
+            "another with --data-dir or MIEN_DATA_DIR."
         ) from error
 
 

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         default="",
-        description="Address that clients reach the API under; every address that it hands out starts with it.",
+        description="Address that clients reach the API under; every address it hands out starts with it.",
     )
     workers: int = Field(
         default=1,
@@ -81,8 +81,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(
         default=None,
-        description="A PostgreSQL server of your own: `postgresql://user:password@host/name`. Unset, Mien runs "
-        "one in the data folder.",
+        description="A PostgreSQL server of your own: `postgresql://user:password@host/name`. Unset, Mien "
+        "runs one in the data folder.",
     )
     storage_url: str | None = Field(
         default=None, description="Where pictures are kept. Unset, a folder in the data folder."
@@ -90,8 +90,8 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="Signs the addresses of files; at least 32 characters. Unset, a random one is kept in the "
-        "file `secret` of the data folder.",
+        description="Signs the addresses of files; at least 32 characters. Unset, a random one is kept in "
+        "the file `secret` of the data folder.",
     )
 
     fetch_allowed_networks: Networks = Field(

@@ -1,0 +1,92 @@
+"""A real PostgreSQL for tests: one server for the session, a fresh database for each test that wants one."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from mien.database.connection import create_engine, create_sessions
+from mien.database.embedded import EmbeddedServer
+from mien.database.migrations import migrate
+
+# Nobody needs a test's data after a power cut.
+UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """An empty folder for a service's data. pytest's own lie where PostgreSQL's user can't enter them."""
+    with _temporary_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[str]:
+    """The libpq address of a server with a migrated database called `template`."""
+    with _temporary_folder() as folder, EmbeddedServer(folder, UNSAFE_BUT_FAST) as server:
+        with psycopg.connect(server.url, autocommit=True) as administrator:
+            administrator.execute("CREATE DATABASE template")
+        migrate(_with_database(server.url, "template"))
+        yield server.url
+
+
+@pytest.fixture
+def database_url(database_server: str) -> Iterator[str]:
+    """The libpq address of a migrated database of this test's own."""
+    with _fresh_database(database_server, "template") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(database_server: str) -> Iterator[str]:
+    """The libpq address of a migrated database that the tests of one module share."""
+    with _fresh_database(database_server, "template") as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(database_server: str) -> Iterator[str]:
+    """The libpq address of a database without any table."""
+    with _fresh_database(database_server, "template1") as url:
+        yield url
+
+
+@pytest.fixture
+async def sessions(database_url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    """Sessions on this test's own database."""
+    engine = create_engine(database_url)
+    yield create_sessions(engine)
+    await engine.dispose()
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="mien-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _fresh_database(server_url: str, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server_url, autocommit=True) as administrator:
+        administrator.execute(
+            SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
+        )
+        yield _with_database(server_url, name)
+        administrator.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _with_database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
