@@ -1,0 +1,1 @@
+"""The face swap engine: pixels in, pixels out."""

@@ -1,0 +1,18 @@
+"""Step 10, first half: put the face in. Light is matched before, so a soft edge is enough."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.engine.models import Float
+
+
+def blend(face: Float, around: NDArray[np.uint8], mask: Float) -> NDArray[np.uint8]:
+    """face · mask + around · (1 − mask).
+
+    face: float32[H, W, 3] in 0–255, around: uint8[H, W, 3], mask: float32[H, W] in [0, 1]. Where the mask is
+    0 the result is `around`, bit by bit.
+    """
+    mixed = cv2.blendLinear(face, around.astype(np.float32), mask, 1 - mask)
+    result = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.where(mask[..., None] > 0, result, around)

@@ -1,0 +1,151 @@
+"""Step 2: find the faces.
+
+CenterFace (Xu et al. 2020, "CenterFace: Joint Face Detection and Alignment Using Face as Point") sees the
+picture at a few hundred pixels; small faces are looked for again at a larger size, and a picture without
+faces is turned by quarters.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.engine.models import Float, Network
+
+RGB = NDArray[np.uint8]
+
+FIRST_SIDE = 640
+SECOND_SIDE = 1280
+SMALL_FACE = 40.0
+"""Pixels of the network's input; below it boxes and key points get coarse."""
+
+SCORE = 0.5
+OVERLAP = 0.3
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Faces in pixels of the picture, largest box first, ties by x, then y.
+
+    boxes: float32[N, 4] as x0, y0, x1, y1. scores: float32[N] in [0, 1].
+    keypoints: float32[N, 5, 2]: eye, eye, nose tip, mouth corner, mouth corner, from the picture's left as
+    seen on an upright face.
+    """
+
+    boxes: Float
+    scores: Float
+    keypoints: Float
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def detect(image: RGB, network: Network) -> Detections:
+    """All faces of `image`, uint8[H, W, 3] RGB."""
+    for quarter_turns in range(4):
+        turned = np.ascontiguousarray(np.rot90(image, quarter_turns))
+        found = _detect_upright(turned, network)
+        if len(found):
+            return _ordered(_turn_back(found, quarter_turns, turned.shape[:2]))
+    return found
+
+
+def _detect_upright(image: RGB, network: Network) -> Detections:
+    long_side = max(image.shape[:2])
+    found = _run(image, network, FIRST_SIDE)
+    if long_side <= FIRST_SIDE:
+        return found
+    smallest = _sides(found.boxes).min(initial=np.inf) * FIRST_SIDE / long_side
+    if len(found) and smallest >= SMALL_FACE:
+        return found
+    finer = _run(image, network, SECOND_SIDE)
+    return _merge(found, finer)
+
+
+def _run(image: RGB, network: Network, long_side: int) -> Detections:
+    height, width = image.shape[:2]
+    scale = min(1.0, long_side / max(height, width))
+    rows, columns = (max(32, round(side * scale / 32) * 32) for side in (height, width))
+    small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    outputs = network(small.transpose(2, 0, 1)[None].astype(np.float32))
+    found = _decode(outputs, rows, columns)
+    ratio = np.array([width / columns, height / rows], np.float32)
+    return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.keypoints * ratio)
+
+
+def _decode(outputs: dict[str, Float], rows: int, columns: int) -> Detections:
+    """Peaks of the heat map to boxes and key points in pixels of the network's input (stride 4)."""
+    heat, scale, offset, points = (outputs[name][0] for name in ("heatmap", "scale", "offset", "landmarks"))
+    y, x = np.nonzero(heat[0] > SCORE)
+    height, width = np.exp(scale[0, y, x]) * 4, np.exp(scale[1, y, x]) * 4
+    left = np.clip((x + offset[1, y, x] + 0.5) * 4 - width / 2, 0, columns)
+    top = np.clip((y + offset[0, y, x] + 0.5) * 4 - height / 2, 0, rows)
+    boxes = np.stack(
+        [left, top, np.minimum(left + width, columns), np.minimum(top + height, rows)], axis=1
+    ).astype(np.float32)
+    keypoints = np.stack(
+        [points[1::2, y, x] * width + left, points[0::2, y, x] * height + top], axis=-1
+    ).transpose(1, 0, 2)  # 5,N,2 -> N,5,2
+    return _suppress(Detections(boxes, heat[0, y, x], keypoints.astype(np.float32)))
+
+
+def _suppress(found: Detections) -> Detections:
+    """Greedy non-maximum suppression on a matrix of overlaps."""
+    order = np.argsort(-found.scores, kind="stable")
+    overlaps = _overlap(found.boxes[order]) > OVERLAP
+    keep = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if keep[i]:
+            keep[i + 1 :] &= ~overlaps[i, i + 1 :]
+    return _take(found, order[keep])
+
+
+def _overlap(boxes: Float) -> Float:
+    """Intersection over union of every pair: float32[N, N]."""
+    top_left = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    bottom_right = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    inter = np.prod(np.maximum(bottom_right - top_left, 0), axis=2)
+    area = _areas(boxes)
+    union = area[:, None] + area[None] - inter
+    return np.asarray(inter / np.maximum(union, 1e-9), np.float32)
+
+
+def _merge(coarse: Detections, fine: Detections) -> Detections:
+    """Large faces as the small picture shows them, small ones as the large picture does."""
+    both = Detections(
+        np.concatenate([coarse.boxes, fine.boxes]),
+        np.concatenate([coarse.scores, fine.scores]),
+        np.concatenate([coarse.keypoints, fine.keypoints]),
+    )
+    return _suppress(both)
+
+
+def _turn_back(found: Detections, quarter_turns: int, shape: tuple[int, ...]) -> Detections:
+    """Undo `np.rot90(image, quarter_turns)`; `shape` is the turned picture's."""
+    boxes, keypoints = found.boxes.reshape(-1, 2, 2), found.keypoints
+    height, width = shape
+    for _ in range(quarter_turns):
+        boxes, keypoints = (
+            np.stack([height - points[..., 1], points[..., 0]], axis=-1) for points in (boxes, keypoints)
+        )
+        height, width = width, height
+    corners = np.concatenate([boxes.min(axis=1), boxes.max(axis=1)], axis=1)
+    return Detections(corners, found.scores, keypoints)
+
+
+def _ordered(found: Detections) -> Detections:
+    x, y = found.boxes[:, 0], found.boxes[:, 1]
+    return _take(found, np.lexsort((y, x, -_areas(found.boxes))))
+
+
+def _take(found: Detections, index: NDArray[np.intp]) -> Detections:
+    return Detections(found.boxes[index], found.scores[index], found.keypoints[index])
+
+
+def _sides(boxes: Float) -> Float:
+    return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+
+
+def _areas(boxes: Float) -> Float:
+    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), np.float32)

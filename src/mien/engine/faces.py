@@ -1,0 +1,127 @@
+"""Steps 2 to 4 together: a picture's faces, ready to be swapped, or the reason why not."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.engine.detection import Detections, detect
+from mien.engine.landmarks import eye_distance, find_landmarks
+from mien.engine.models import Float, Network
+from mien.engine.pose import Pose, estimate_pose
+from mien.engine.topology import LEFT_EYE, NOSE_TIP, RIGHT_EYE
+from mien.errors import FaceUnusable, NoFaceFound, TargetIndexOutOfRange
+
+Role = Literal["target", "source"]
+
+MIN_BOX = 32.0
+MIN_EYE_DISTANCE = 16.0
+MAX_YAW = 75.0
+MAX_MISMATCH = 0.25
+MAX_UNREST = 0.06
+"""Limits in pixels, degrees and eye distances. Mesh and detector err by about 0.06 eye distances on clear
+faces; on faces that the mesh misses they disagree by 0.3 and more. A mesh that still moves by more than
+0.06 between passes has found nothing to hold on to."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a picture. Angles in degrees, lengths in pixels, origin at the picture's upper left.
+
+    box: x0, y0, x1, y1. landmarks: float32[478, 3]. yaw is positive when the nose points to the picture's
+    right, pitch when it points up, roll when the head leans clockwise.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: Float
+    pose: Pose
+    problem: str | None
+    """Why the face can't be swapped, in words; None when it can."""
+
+    @property
+    def usable(self) -> bool:
+        return self.problem is None
+
+    @property
+    def yaw(self) -> float:
+        return self.pose.yaw
+
+    @property
+    def pitch(self) -> float:
+        return self.pose.pitch
+
+    @property
+    def roll(self) -> float:
+        return self.pose.roll
+
+    @property
+    def eye_distance(self) -> float:
+        """Between the outer eye corners."""
+        return eye_distance(self.landmarks)
+
+
+def find_faces(image: NDArray[np.uint8], detector: Network, mesh: Network) -> tuple[Face, ...]:
+    """All faces, largest first."""
+    found = detect(image, detector)
+    return tuple(_look_at(image, found, index, mesh) for index in range(len(found)))
+
+
+def find_face(
+    image: NDArray[np.uint8], index: int, role: Role, detector: Network, mesh: Network
+) -> tuple[Face, int]:
+    """Face number `index` and how many there are.
+
+    Raises `NoFaceFound`, `TargetIndexOutOfRange` or `FaceUnusable`.
+    """
+    found = detect(image, detector)
+    if not len(found):
+        raise NoFaceFound(
+            f"No face was found in the {role} picture. Use one that shows a face clearly, "
+            "at least 32 pixels high.",
+            param=role,
+        )
+    if not 0 <= index < len(found):
+        count = len(found)
+        many = "is 1 face" if count == 1 else f"are {count} faces"
+        raise TargetIndexOutOfRange(
+            f"There is no face number {index} in the {role} picture: there {many}, counted from 0 by size.",
+            count=count,
+            param=role,
+        )
+    face = _look_at(image, found, index, mesh)
+    if face.problem:
+        raise FaceUnusable(f"The face in the {role} picture can't be used: {face.problem}", param=role)
+    return face, len(found)
+
+
+def _look_at(image: NDArray[np.uint8], found: Detections, index: int, mesh: Network) -> Face:
+    box, keypoints = found.boxes[index], found.keypoints[index]
+    landmarks, unrest = find_landmarks(image, box, keypoints, mesh)
+    pose = estimate_pose(landmarks)
+    x0, y0, x1, y1 = (float(value) for value in box)
+    return Face(
+        box=(x0, y0, x1, y1),
+        score=float(found.scores[index]),
+        landmarks=landmarks,
+        pose=pose,
+        problem=_problem(box, keypoints, landmarks, unrest, pose),
+    )
+
+
+def _problem(box: Float, keypoints: Float, landmarks: Float, unrest: float, pose: Pose) -> str | None:
+    # The mesh network's own score stays near 1 on anything, so its result is held against the detector's.
+    distance = eye_distance(landmarks)
+    if (box[2:] - box[:2]).max() < MIN_BOX or distance < MIN_EYE_DISTANCE:
+        return f"it is too small ({box[2] - box[0]:.0f} × {box[3] - box[1]:.0f} pixels)."
+    if abs(pose.yaw) > MAX_YAW:
+        side = "right" if pose.yaw > 0 else "left"
+        return f"it is turned too far to the {side} ({abs(pose.yaw):.0f}°)."
+    expected = np.stack(
+        [landmarks[RIGHT_EYE, :2].mean(axis=0), landmarks[LEFT_EYE, :2].mean(axis=0), landmarks[NOSE_TIP, :2]]
+    )
+    mismatch = np.linalg.norm(expected - keypoints[:3], axis=1).mean() / distance
+    if mismatch > MAX_MISMATCH or unrest > MAX_UNREST:
+        return "it is not clear enough: eyes, nose and mouth must be visible."
+    return None

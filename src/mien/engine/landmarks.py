@@ -1,0 +1,97 @@
+"""Step 3: 478 points on a face (Grishchenko et al. 2020, "Attention Mesh").
+
+Points are float32[478, 3] in pixels of the picture: x to the right, y down, z away from the viewer on the
+same scale. Pixel centres lie at whole numbers, as OpenCV counts.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.engine.models import Float, Network
+from mien.engine.topology import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+
+CROP = 192
+CROP_EXTENT = 1.5
+"""Side of the crop in lengths of the face."""
+
+PASSES = 3
+"""The first crop comes from the detector and is loose; the points settle by the third."""
+
+
+def find_landmarks(
+    image: NDArray[np.uint8], box: Float, keypoints: Float, network: Network
+) -> tuple[Float, float]:
+    """Points of the face in `box` and how far (in eye distances) they still moved in the last pass."""
+    centre = (box[:2] + box[2:]) / 2
+    extent = float((box[2:] - box[:2]).max())
+    angle = _angle(keypoints[0], keypoints[1])
+    points = np.zeros((478, 3), np.float32)
+    for _ in range(PASSES):
+        previous = points
+        points = _run(image, centre, extent * CROP_EXTENT, angle, network)
+        low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+        centre, extent = (low + high) / 2, float((high - low).max())
+        angle = _angle(points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER])
+    moved = np.linalg.norm(points[:, :2] - previous[:, :2], axis=1).mean()
+    return points, float(moved / eye_distance(points))
+
+
+def eye_distance(points: Float) -> float:
+    """Between the outer eye corners, in pixels; depth counts, so that a turned head reads the same."""
+    return max(float(np.linalg.norm(points[RIGHT_EYE_OUTER] - points[LEFT_EYE_OUTER])), 1e-3)
+
+
+def _angle(right_eye: Float, left_eye: Float) -> float:
+    return float(np.arctan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]))
+
+
+def _run(image: NDArray[np.uint8], centre: Float, side: float, angle: float, network: Network) -> Float:
+    crop_from_image = square_crop(centre, side, angle, CROP)
+    crop = warp_crop(image, crop_from_image, CROP)
+    raw = network(crop[None].astype(np.float32) / 255)["landmarks"][0]
+    image_from_crop = cv2.invertAffineTransform(crop_from_image)
+    # The network counts from the pixel's corner, we from its centre.
+    xy = (raw[:, :2] - 0.5) @ image_from_crop[:, :2].T + image_from_crop[:, 2]
+    return np.column_stack([xy, raw[:, 2] * side / CROP]).astype(np.float32)
+
+
+def square_crop(centre: Float, side: float, angle: float, size: int) -> NDArray[np.float64]:
+    """`crop_from_image`, float64[2, 3]: a turned square of `side` pixels becomes size × size, upright."""
+    scale = size / side
+    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
+    linear = np.array([[cos, sin], [-sin, cos]])
+    middle = (size - 1) / 2
+    return np.column_stack([linear, middle - linear @ np.asarray(centre, np.float64)])
+
+
+def warp_crop(image: NDArray[np.uint8], crop_from_image: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """The crop, uint8[size, size, 3]; averaged, not sampled, where the picture is much larger."""
+    scale = float(np.hypot(*crop_from_image[:, 0]))
+    if scale < 0.5:
+        image, crop_from_image = _shrunk(image, crop_from_image, size, scale)
+    crop = cv2.warpAffine(
+        image, crop_from_image, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(crop, np.uint8)
+
+
+def _shrunk(
+    image: NDArray[np.uint8], crop_from_image: NDArray[np.float64], size: int, scale: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The window that the crop looks at, at about twice the crop's resolution, and the way from there."""
+    corners = np.array([[-1, -1], [size, -1], [-1, size], [size, size]], np.float64)
+    image_from_crop = cv2.invertAffineTransform(crop_from_image)
+    seen = corners @ image_from_crop[:, :2].T + image_from_crop[:, 2]
+    height, width = image.shape[:2]
+    left, top = np.clip(np.floor(seen.min(axis=0)).astype(int), 0, [width - 1, height - 1])
+    right, bottom = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 1, [left + 1, top + 1], [width, height])
+    window = image[top:bottom, left:right]
+    columns, rows = (max(1, round(side * scale * 2)) for side in (right - left, bottom - top))
+    small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
+    zoom = np.array([(right - left) / columns, (bottom - top) / rows])
+    # picture pixel = zoom × (small pixel + ½) − ½ + corner
+    shift = zoom / 2 - 0.5 + [left, top]
+    linear = crop_from_image[:, :2] * zoom
+    offset = crop_from_image[:, :2] @ shift + crop_from_image[:, 2]
+    return np.asarray(small, np.uint8), np.column_stack([linear, offset])

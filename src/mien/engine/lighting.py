@@ -1,0 +1,173 @@
+"""Step 7: the source's skin in the target's light.
+
+Light is estimated on skin alone, at a fraction of the resolution, in Lab: spherical harmonics on the mesh's
+normals (Ramamoorthi & Hanrahan 2001: nine terms carry nearly all diffuse light), fitted by reweighted least
+squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up fall out, plus the smooth rest that
+they leave. The quotient of the target's and the source's estimate relights the source.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.engine.models import Float
+from mien.engine.texture import Raster
+from mien.engine.topology import LEFT_BROW, LEFT_EYE, LOWER_FACE, OUTER_LIPS, OVAL, RIGHT_BROW, RIGHT_EYE
+
+GRID = 72
+"""Cells across the face: light is smooth."""
+
+SMOOTH = 0.16
+"""Sigma of the smooth rest, in face widths."""
+
+DARK_OUTLIER, BEARD_OUTLIER, BRIGHT_OUTLIER = 40.0, 22.0, 18.0
+"""Lightness (of 100) below or above the fit at which a cell is no lit skin: a cast shadow may be deep, stubble
+is not, and a highlight is brighter."""
+
+MAX_GAIN = 3.0
+
+
+@dataclass(frozen=True)
+class Skin:
+    """Where skin is expected, on the light's grid.
+
+    cell: pixels per cell. candidates: bool[h, w], skin unless something covers it. dark_limit: float32[h, w],
+    how much darker than the fit skin may be. eyes: float32[h, w] in [0, 1], 1 in the lid openings.
+    """
+
+    raster: Raster
+    candidates: NDArray[np.bool_]
+    dark_limit: Float
+    eyes: Float
+
+
+@dataclass(frozen=True)
+class Light:
+    """Low frequencies of a face, on the light's grid.
+
+    low: float32[h, w, 3] Lab, what the skin would look like without detail. fit: its harmonics alone.
+    weight: float32[h, w] in [0, 1], how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture.
+    """
+
+    low: Float
+    fit: Float
+    weight: Float
+    lab: Float
+
+
+def skin_of(raster: Raster, face_width: float) -> Skin:
+    """Skin of a face drawn in `raster`, whose width is given in pixels."""
+    every = max(1, round(face_width / raster.cell / GRID))
+    coarse = raster.coarser(every)
+    width = face_width / coarse.cell
+    face = np.zeros(coarse.ids.shape, np.uint8)
+    features = np.zeros_like(face)
+    lower = np.zeros_like(face)
+    eyes = np.zeros_like(face)
+    _fill(face, coarse, OVAL)
+    _fill(lower, coarse, LOWER_FACE)
+    for ring in (RIGHT_EYE, LEFT_EYE):
+        _fill(eyes, coarse, ring)
+    for ring in (RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW):
+        _fill(features, coarse, ring, hull=True)
+    candidates = cv2.erode(face, _disc(width * 0.03)) & ~cv2.dilate(features, _disc(width * 0.02))
+    dark_limit = np.where(lower > 0, np.float32(BEARD_OUTLIER), np.float32(DARK_OUTLIER))
+    soft_eyes = cv2.GaussianBlur(eyes.astype(np.float32), (0, 0), max(0.5, width * 0.008))
+    return Skin(coarse, candidates.astype(bool), dark_limit, soft_eyes)
+
+
+def estimate_light(image: NDArray[np.uint8], normals: NDArray[np.float64], skin: Skin) -> Light:
+    """Light of a face in `image`, uint8[H, W, 3] RGB, drawn where `skin` says."""
+    rows, columns = skin.raster.ids.shape
+    small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    direction = skin.raster.interpolate(normals)
+    direction /= np.linalg.norm(direction, axis=2, keepdims=True) + 1e-6
+    fit, weight = _fit_harmonics(lab, direction, skin)
+    sigma = SMOOTH * GRID
+    carried = cv2.GaussianBlur((lab - fit) * weight[..., None], (0, 0), sigma)
+    share = cv2.GaussianBlur(weight, (0, 0), sigma)
+    return Light(fit + carried / (share + 0.1)[..., None], fit, weight, lab)
+
+
+def relight(image: NDArray[np.uint8], own: Light, wanted: Light, skin: Skin, strength: float = 1.0) -> Float:
+    """`image` under the light of another, float32[H, W, 3] RGB in 0–255.
+
+    Skin and what is darker is multiplied, like reflectance by light; what is brighter than skin keeps its
+    distance, so that highlights and eye whites don't blow out.
+    """
+    change = wanted.low - own.low
+    typical = np.median(change[skin.candidates], axis=0)
+    limit = np.array([40, 14, 14], np.float32)
+    change = typical + strength * np.clip(change - typical, -limit, limit)
+    before = _rgb(own.low)
+    gain = np.clip(_rgb(own.low + change) / before, 1 / MAX_GAIN, MAX_GAIN)
+    # Eye whites and irises see the light, not the skin's colour.
+    gain = gain ** (1 - 0.75 * skin.eyes[..., None])
+    skin_level, gain = (_enlarge(field, image.shape[:2]) for field in (before, gain))
+    pixels = image.astype(np.float32)
+    plain = cv2.min(pixels, skin_level)
+    above = cv2.subtract(pixels, plain)
+    return np.asarray(cv2.add(cv2.multiply(plain, gain), cv2.multiply(above, cv2.min(gain, 1.0))), np.float32)
+
+
+def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Float]:
+    """Reweighted fit: nine harmonics for lightness, four for colour. Returns fit and weights on the grid."""
+    chosen = skin.candidates
+    samples = lab[chosen].astype(np.float64)
+    basis = _harmonics(direction[chosen]).astype(np.float64)
+    smooth = np.diag([0, 0.01, 0.01, 0.01, 0.03, 0.03, 0.03, 0.03, 0.03])
+    dark_limit = skin.dark_limit[chosen]
+    weight = (samples[:, 0] > np.percentile(samples[:, 0], 30)).astype(np.float64)
+    coefficients = np.zeros((9, 3))
+    for _ in range(5):
+        scaled = basis * (weight / max(weight.sum(), 1e-6))[:, None]
+        coefficients[:, :1] = np.linalg.solve(scaled.T @ basis + smooth, scaled.T @ samples[:, :1])
+        first = slice(0, 4)
+        coefficients[first, 1:] = np.linalg.solve(
+            scaled[:, first].T @ basis[:, first] + smooth[first, first], scaled[:, first].T @ samples[:, 1:]
+        )
+        rest = samples - basis @ coefficients
+        inlier = weight > 0.2 if (weight > 0.2).sum() > 20 else np.ones(len(weight), bool)
+        spread = 1.48 * np.median(np.abs(rest[inlier]), axis=0)
+        limit = np.where(
+            rest[:, 0] < 0, np.maximum(2.2 * spread[0], dark_limit), max(3 * spread[0], BRIGHT_OUTLIER)
+        )
+        colour = ((rest[:, 1:] / (4 * np.maximum(3, spread[1:]))) ** 2).mean(axis=1)
+        weight = _biweight((rest[:, 0] / limit) ** 2) * _biweight(colour)
+    fit = _harmonics(direction) @ coefficients.astype(np.float32)
+    weights = np.zeros(chosen.shape, np.float32)
+    weights[chosen] = weight
+    return fit.astype(np.float32), weights
+
+
+def _harmonics(n: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Real spherical harmonics up to degree 2 without their constants: [..., 3] to [..., 9]."""
+    x, y, z = n[..., 0], n[..., 1], n[..., 2]
+    return np.stack([np.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], axis=-1)
+
+
+def _biweight(squared: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.clip(1 - squared, 0, 1) ** 2
+
+
+def _rgb(lab: Float) -> Float:
+    """Lab to RGB in 4–255: no division by black."""
+    return np.maximum(cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB) * 255, 4)
+
+
+def _enlarge(field: Float, shape: tuple[int, int]) -> Float:
+    size = (shape[1], shape[0])
+    return np.asarray(cv2.resize(field.astype(np.float32), size, interpolation=cv2.INTER_LINEAR))
+
+
+def _fill(canvas: NDArray[np.uint8], raster: Raster, ring: NDArray[np.intp], hull: bool = False) -> None:
+    outline = np.round(raster.points[ring]).astype(np.int32)
+    cv2.fillPoly(canvas, [cv2.convexHull(outline) if hull else outline], 1)
+
+
+def _disc(radius: float) -> NDArray[np.uint8]:
+    size = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
