@@ -107,8 +107,25 @@ class Settings(BaseSettings):
     # Two pictures of 20 MB inside JSON grow by a third as base64.
     max_body_bytes: int = Field(default=56_000_000, gt=0, description="Size of one request's body.")
 
+    max_bytes_in_flight: int = Field(
+        default=256_000_000,
+        gt=0,
+        description="Bodies that one API process holds at once; more are asked to come back later.",
+    )
+
     task_deadline: Duration = Field(
         default=timedelta(hours=1), description="A task that isn't done this long after its creation fails."
+    )
+    swap_timeout: Duration = Field(
+        default=timedelta(minutes=2),
+        description="A swap that isn't done this long after an engine began it fails its task.",
+    )
+    worker_heartbeat: Duration = Field(
+        default=timedelta(seconds=5), description="How often a worker says that it's alive."
+    )
+    worker_timeout: Duration = Field(
+        default=timedelta(seconds=20),
+        description="A worker that has been silent this long is taken for dead, and others do its tasks.",
     )
     result_retention: Duration = Field(
         default=timedelta(days=7), description="How long results are kept after the task is done."

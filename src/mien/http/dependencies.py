@@ -1,0 +1,32 @@
+"""What endpoints ask for."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from mien.resources import Resources
+
+# For the document only: the middleware has checked the key before anything is parsed.
+bearer = HTTPBearer(auto_error=False, description="An API key.")
+
+
+def _resources(request: Request) -> Resources:
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+def _account_id(request: Request) -> UUID:
+    account_id: UUID = request.state.account_id
+    return account_id
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.state.request_id
+    return request_id
+
+
+Shared = Annotated[Resources, Depends(_resources)]
+AccountId = Annotated[UUID, Depends(_account_id)]
+RequestId = Annotated[str, Depends(_request_id)]

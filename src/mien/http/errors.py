@@ -1,0 +1,145 @@
+"""Every refusal in one envelope: `{"error": {"code", "message", "type", "param", "request_id"}}`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from mien.errors import (
+    ApiError,
+    AuthenticationError,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
+
+INTERNAL_MESSAGE = "Something went wrong on our side. Try again; if it stays, report it with the request id."
+
+
+_WHEN = {
+    400: "The request is wrong in itself.",
+    401: "The API key is missing or not valid.",
+    404: "There is no such thing, or it belongs to somebody else.",
+    413: "The body or a picture in it is too large.",
+    415: "The Content-Type is neither JSON nor a form.",
+    500: "Something went wrong on our side.",
+    503: "The server is busy or not ready. Try again later.",
+}
+
+
+class ErrorDetail(BaseModel):
+    code: int = Field(description="The HTTP status.")
+    message: str = Field(description="What is wrong and what to do.")
+    type: str = Field(description="The documented name to switch on.")
+    param: str | None = Field(description="The field of the request that is at fault.")
+    request_id: str = Field(description="Also in `X-Request-Id` and in the logs.")
+
+
+class ErrorAnswer(BaseModel):
+    """How every refused request is answered."""
+
+    error: ErrorDetail
+
+
+def error_response(error: ApiError, request_id: str, *, status: int | None = None) -> JSONResponse:
+    """The answer for `error`; `status` only where HTTP has a finer one than the error's type."""
+    code = status or error.status
+    detail = ErrorDetail(
+        code=code, message=error.message, type=error.type, param=error.param, request_id=request_id
+    )
+    return JSONResponse({"error": detail.model_dump()}, code, headers=_headers(error))
+
+
+def invalid_request(faults: Sequence[Mapping[str, Any]], fields: Sequence[str] = ()) -> InvalidRequest:
+    """Pydantic's findings in plain words; `fields` are the names that the request may have."""
+    names = [".".join(str(part) for part in fault["loc"] if part != "body") for fault in faults]
+    sentences = [_sentence(fault, name, fields) for fault, name in zip(faults, names, strict=True)]
+    return InvalidRequest(" ".join(sentences[:5]), param=names[0] or None)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Let `app` answer all that is raised on purpose in the envelope."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientDisconnect, _client_disconnect)
+
+
+def unexpected(error: Exception) -> ApiError:
+    """How an error that nobody raised on purpose is answered: without a word about what it was."""
+    if isinstance(error, OperationalError | PoolTimeout):
+        return Unavailable("The database can't be reached or is busy. Try again in a moment.")
+    return InternalError(INTERNAL_MESSAGE)
+
+
+def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How an endpoint's refusals are documented."""
+    return {status: {"model": ErrorAnswer, "description": _WHEN[status]} for status in statuses}
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the request came with or was given."""
+    return str(request.state.request_id)
+
+
+def _headers(error: ApiError) -> dict[str, str]:
+    if isinstance(error, AuthenticationError):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, RateLimited | Unavailable):
+        return {"Retry-After": "1"}
+    return {}
+
+
+def _sentence(fault: Mapping[str, Any], name: str, fields: Sequence[str]) -> str:
+    match fault["type"]:
+        case "missing":
+            return f"`{name}` is missing."
+        case "extra_forbidden":
+            known = f" Fields are {', '.join(f'`{field}`' for field in fields)}." if fields else ""
+            return f"`{name}` is not a field of this request.{known}"
+        case "json_invalid":
+            return f"The body is not valid JSON: {fault['ctx']['error']}."
+        case _:
+            message = fault["msg"].removeprefix("Value error, ").rstrip(".")
+            return f"`{name}`: {message}." if name else f"{message}."
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101 - what it's registered for
+    return error_response(error, request_id_of(request))
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    """What the router itself refuses."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it's registered for
+    match error.status_code:
+        case 404:
+            refusal: ApiError = NotFound("There is nothing at this address; /openapi.json lists all.")
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            refusal = InvalidRequest(f"{request.method} is not possible at this address. Use {allowed}.")
+        case 400:
+            refusal = InvalidRequest(error.detail)
+        case _:
+            refusal = InternalError(INTERNAL_MESSAGE)
+    response = error_response(refusal, request_id_of(request), status=error.status_code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it's registered for
+    return error_response(invalid_request(error.errors()), request_id_of(request))
+
+
+async def _client_disconnect(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it

@@ -1,0 +1,161 @@
+"""What every request passes before anything in it is parsed: an id, a key, and limits on its body.
+
+Plain ASGI, so that a body is refused while it is read and nothing is copied on the way.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mien.errors import ApiError, AuthenticationError, PayloadTooLarge, Unavailable
+from mien.http.errors import error_response, unexpected
+
+logger = structlog.get_logger(__name__)
+
+Authenticate = Callable[[str], Awaitable[UUID]]
+"""From a key to the id of the account it belongs to; raises `AuthenticationError`."""
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_KEY_WANTED = "Send your API key in the header `Authorization: Bearer <key>`."
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """Outermost: gives the request an id, logs its end, and tells of an unexpected error nothing but the id.
+
+    The caller's `X-Request-Id` is kept if it's sane. The id is in `request.state`, in every log line until
+    the end, and in the answer's header.
+    """
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status: int | None = None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception as error:
+                logger.exception("request failed", method=scope["method"], path=_route(scope))
+                if status is not None:
+                    raise  # the answer has begun: the server cuts the connection
+                await error_response(unexpected(error), request_id)(scope, receive, send_with_id)
+            logger.info(
+                "request",
+                method=scope["method"],
+                path=_route(scope),
+                status=status,
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            )
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """Lets only known keys pass to paths below `prefix`; `request.state.account_id` says whose they are."""
+
+    app: ASGIApp
+    authenticate: Authenticate
+    prefix: str = "/api/"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(self.prefix):
+            try:
+                scope["state"]["account_id"] = await self.authenticate(_bearer_key(scope))
+            except ApiError as error:
+                await _refuse(error, scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+@dataclass
+class BodyLimits:
+    """Refuses bodies that are too large, and all bodies while too many bytes are held at once.
+
+    `limits` gives bytes by path, `default` is for all other paths, `in_flight` is for the whole process. What
+    a request declares is checked at once, and what it sends is counted while it's read.
+    """
+
+    app: ASGIApp
+    limits: Mapping[str, int]
+    default: int
+    in_flight: int
+    _held: int = field(default=0, init=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = self.limits.get(scope["path"], self.default)
+        mine = 0
+
+        def hold(total: int) -> None:
+            nonlocal mine
+            if total > limit:
+                raise PayloadTooLarge(
+                    f"The body is larger than {limit} bytes. Send smaller pictures or addresses."
+                )
+            if self._held + total - mine > self.in_flight:
+                raise Unavailable("The server holds as many uploads as it can. Try again in a moment.")
+            self._held += total - mine
+            mine = total
+
+        received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                hold(max(mine, received))
+            return message
+
+        declared = Headers(scope=scope).get("content-length", "0")
+        try:
+            hold(int(declared) if declared.isdecimal() else 0)
+        except ApiError as error:
+            await _refuse(error, scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive_counted, send)
+        finally:
+            self._held -= mine
+
+
+def _bearer_key(scope: Scope) -> str:
+    scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+    if not scheme:
+        raise AuthenticationError(f"The API key is missing. {_KEY_WANTED}")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise AuthenticationError(f"The Authorization header is not understood. {_KEY_WANTED}")
+    return key.strip()
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern where one matched: paths of files hold their signature."""
+    route = scope.get("route")
+    return str(getattr(route, "path", None) or scope["path"])
+
+
+async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    await error_response(error, scope["state"]["request_id"])(scope, receive, send)
