@@ -71,6 +71,7 @@ async def sessions(database_url: str) -> AsyncIterator[async_sessionmaker[AsyncS
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mien-test-"))
+    folder.chmod(0o711)
     try:
         yield folder
     finally:
