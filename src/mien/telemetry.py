@@ -32,7 +32,7 @@ _PASSWORD_IN_ADDRESS = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
 
 
 def configure_logging(level: str, style: str) -> None:
-    """Send all logs of this process to stderr; `level` and `style` are the settings `log_level`, `log_format`."""
+    """Send all logs of this process to stderr, as the settings `log_level` and `log_format` say."""
     on_terminal = sys.stderr.isatty()
     render: list[Processor] = (
         [structlog.dev.ConsoleRenderer(colors=on_terminal)]

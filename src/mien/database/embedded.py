@@ -85,7 +85,6 @@ class EmbeddedServer:
         self._cluster = self._folder / "data"
         self._configuration = {**_CONFIGURATION, **(configuration or {})}
         self._in_use: IO[str] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
         self._url: str | None = None
 
     @property
@@ -104,19 +103,12 @@ class EmbeddedServer:
         self._folder.mkdir(exist_ok=True)
         self._folder.chmod(0o711 if _is_root() else 0o700)
         deadline = time.monotonic() + _START_TIMEOUT
-        if self._in_use is None:
-            self._in_use = self._lock_in_use(deadline)
-        tries = 0
-        while not (url := self._answering_url()):
-            if self._guard is None or self._guard.poll() is not None:
-                if tries == _START_TRIES:
-                    raise SetupError(f"PostgreSQL doesn't start: {self._last_words()}")
-                self._guard = self._spawn()
-                tries += self._guard is not None
-            if time.monotonic() > deadline:
-                raise SetupError(f"PostgreSQL doesn't answer: {self._last_words()}")
-            time.sleep(_POLL)
-        self._url = url
+        try:
+            self._in_use = self._in_use or self._lock_in_use(deadline)
+            self._url = self._run_until_ready(deadline)
+        except BaseException:
+            self.release()
+            raise
 
     def is_alive(self) -> bool:
         """Whether any process of the server lives."""
@@ -139,15 +131,9 @@ class EmbeddedServer:
                 used_by_others.close()
                 return
             time.sleep(_POLL)
-        if self._guard:
-            self._guard.wait()
 
     def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.release()
-            raise
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -160,36 +146,47 @@ class EmbeddedServer:
             time.sleep(_POLL)
         return lock
 
-    def _spawn(self) -> "subprocess.Popen[bytes] | None":
-        """A guard with a server; None while an earlier one's processes live or somebody else starts one."""
-        alive = _try_lock(self._folder / "alive.lock", fcntl.LOCK_EX)
-        if alive is None:
-            return None
-        with alive:
-            user_id = self._server_user_id()
-            programs = self._programs(user_id)
-            self._make_cluster(programs, user_id)
-            self._write_configuration(user_id)
-            (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-            log = self._folder / "log"
-            if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
-                log.replace(log.with_suffix(".1"))
-            with log.open("ab") as output:
-                return subprocess.Popen(  # noqa: S603
-                    [
-                        *(sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))),
-                        *(str(self._folder / "in-use.lock"), str(alive.fileno()), str(user_id or "-")),
-                        *(str(programs / "bin/postgres"), "-D", str(self._cluster)),
-                        f"--config_file={self._folder / 'postgresql.conf'}",
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    cwd="/",
-                    env=_ENVIRONMENT,
-                    pass_fds=(alive.fileno(),),
-                    start_new_session=True,  # Ctrl-C is for those who use the server
-                )
+    def _run_until_ready(self, deadline: float) -> str:
+        """The address of the running server; started again whenever no process of it is alive."""
+        tries = 0
+        while not (url := self._answering_url()):
+            if alive := _try_lock(self._folder / "alive.lock", fcntl.LOCK_EX):
+                with alive:
+                    if tries == _START_TRIES:
+                        raise SetupError(f"PostgreSQL doesn't start: {self._last_words()}")
+                    self._spawn(alive)
+                    tries += 1
+            if time.monotonic() > deadline:
+                raise SetupError(f"PostgreSQL doesn't answer: {self._last_words()}")
+            time.sleep(_POLL)
+        return url
+
+    def _spawn(self, alive: IO[str]) -> None:
+        """Start a guard with a server; they inherit the lock that `alive` holds."""
+        user_id = self._server_user_id()
+        programs = self._programs(user_id)
+        self._make_cluster(programs, user_id)
+        self._write_configuration(user_id)
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        log = self._folder / "log"
+        if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
+            log.replace(log.with_suffix(".1"))
+        with log.open("ab") as output:
+            subprocess.run(  # noqa: S603
+                [
+                    *(sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))),
+                    *(str(self._folder / "in-use.lock"), str(alive.fileno()), str(user_id or "-")),
+                    *(str(programs / "bin/postgres"), "-D", str(self._cluster)),
+                    f"--config_file={self._folder / 'postgresql.conf'}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=_ENVIRONMENT,
+                pass_fds=(alive.fileno(),),
+                check=True,
+            )
 
     def _stop_without_guard(self) -> None:
         """Stop a server that lost its guard; if its guard stops it at the same time, nothing is lost."""

@@ -1,4 +1,4 @@
-"""Runs one PostgreSQL server for as long as anybody uses it. A script of its own, started by `embedded.py`:
+"""Runs one PostgreSQL server for as long as anybody uses it; in the background. Started by `embedded.py`:
 
     python guard.py IN_USE_LOCK ALIVE_LOCK_FD USER_ID|- PROGRAM ARGUMENT…
 
@@ -19,6 +19,9 @@ from typing import Any
 
 
 def main(in_use_lock: str, alive_lock_fd: str, user_id: str, *command: str) -> int:
+    if os.fork():
+        return 0
+    os.setsid()  # Ctrl-C is for those who use the server
     alive = int(alive_lock_fd)
     identity: dict[str, Any] = {}
     if user_id != "-":
