@@ -7,15 +7,20 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from mien.accounts.service import create_account, issue_key
 from mien.database.connection import create_engine, create_sessions
 from mien.database.embedded import EmbeddedServer
 from mien.database.migrations import migrate
+from mien.resources import Resources, open_resources
+from mien.server import create_app
+from mien.settings import Settings, load_settings
 
 # Nobody needs a test's data after a power cut.
 UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -91,3 +96,43 @@ def _fresh_database(server_url: str, template: str) -> Iterator[str]:
 
 def _with_database(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+# The service in one process --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of a service of this test's own."""
+    return load_settings(
+        database_url=database_url,
+        data_dir=tmp_path,
+        public_url="http://mien.test",
+        workers=1,
+        worker_heartbeat="0.2s",
+        worker_timeout="1s",
+    )
+
+
+@pytest.fixture
+async def resources(settings: Settings) -> AsyncIterator[Resources]:
+    """The database and the store of that service."""
+    resources = open_resources(settings)
+    yield resources
+    await resources.close()
+
+
+@pytest.fixture
+async def api(settings: Settings, resources: Resources) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that service's application, with the key of an account of its own."""
+    async with resources.sessions.begin() as session:
+        account = await create_account(session, "Test")
+        key = await issue_key(session, account.id, "Test")
+    app = create_app(settings)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url=settings.public_url,
+        headers={"Authorization": f"Bearer {key}"},
+    ) as client:
+        yield client
+    await app.state.resources.close()

@@ -9,9 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
+
+if TYPE_CHECKING:
+    from obstore import GetResult  # exists for type checkers only
 
 STREAM_CHUNK = 256 * 1024
 
@@ -59,7 +63,7 @@ async def open_object(store: ObjectStore, key: str) -> OpenObject:
     return OpenObject(found.meta["size"], _chunks(found))
 
 
-async def _chunks(found: obstore.GetResult) -> AsyncIterator[bytes]:
+async def _chunks(found: "GetResult") -> AsyncIterator[bytes]:
     async for chunk in found.stream(min_chunk_size=STREAM_CHUNK):
         yield bytes(chunk)
 

@@ -1,0 +1,86 @@
+"""The HTTP API: puts the rooms together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from uuid import UUID
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from mien.accounts import service as accounts
+from mien.errors import AuthenticationError
+from mien.http import files, health
+from mien.http.errors import add_error_handlers
+from mien.http.middleware import Authenticate, Authentication, BodyLimits, RequestContext
+from mien.http.openapi import describe
+from mien.resources import Resources, open_resources
+from mien.settings import Settings
+from mien.tasks import endpoints as tasks
+from mien.tasks.reaper import keep_reaping
+from mien.tasks.sweeper import keep_sweeping
+
+# Requests without pictures are small.
+_BODY_LIMIT = 64_000
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application of one API process; while it runs, it also reaps and sweeps.
+
+    Raises `SetupError` if there is no database address or the data folder can't be used.
+    """
+    resources = open_resources(settings)
+    app = FastAPI(
+        title="Mien",
+        summary="Natural face swaps.",
+        version=version("mien"),
+        servers=[{"url": settings.public_url}],
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=_lifespan,
+        middleware=[
+            Middleware(RequestContext),
+            Middleware(Authentication, authenticate=_authenticator(resources)),
+            Middleware(
+                BodyLimits,
+                limits={tasks.FACE_SWAP: settings.max_body_bytes},
+                default=_BODY_LIMIT,
+                in_flight=settings.max_bytes_in_flight,
+            ),
+        ],
+    )
+    app.state.resources = resources
+    app.get("/", include_in_schema=False)(_welcome)
+    for room in (tasks, files, health):
+        app.include_router(room.router)
+    add_error_handlers(app)
+    describe(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    resources: Resources = app.state.resources
+    keepers = [asyncio.create_task(keep(resources)) for keep in (keep_reaping, keep_sweeping)]
+    yield
+    for keeper in keepers:
+        keeper.cancel()
+    await asyncio.gather(*keepers, return_exceptions=True)
+    await resources.close()
+
+
+def _authenticator(resources: Resources) -> Authenticate:
+    async def authenticate(key: str) -> UUID:
+        async with resources.sessions.begin() as session:
+            principal = await accounts.authenticate(session, key)
+        if principal is None:
+            raise AuthenticationError("The API key is not valid: it is mistyped, revoked or from elsewhere.")
+        return principal.account_id
+
+    return authenticate
+
+
+async def _welcome() -> dict[str, str]:
+    return {"name": "Mien", "version": version("mien"), "openapi": "/openapi.json"}

@@ -1,0 +1,200 @@
+"""Engine processes as a worker sees them: always a few warm ones, each killable without its neighbours."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from mien.errors import TaskError, Timeout
+from mien.settings import Settings
+from mien.tasks import frames
+
+logger = structlog.get_logger(__name__)
+
+_RESTART_PAUSE = 1.0  # seconds, so that a process that can't start doesn't eat a core
+_READ_AHEAD = 2**20  # bytes
+
+
+class EngineDied(Exception):
+    """The process ended in the middle of a swap."""
+
+
+class SwapRefused(TaskError):
+    """The engine's own error, as it came over the pipe."""
+
+    def __init__(self, type: str, message: str, param: str | None) -> None:
+        super().__init__(message, param=param)
+        self.type = type  # type: ignore[misc]  # one of TaskError's, known only now
+
+
+@dataclass(frozen=True)
+class SwapRequest:
+    target: bytes
+    source: bytes
+    target_index: int
+    format: str
+    log: dict[str, str]
+    """What the engine's log lines carry."""
+
+
+@dataclass(frozen=True)
+class Swapped:
+    picture: bytes
+    result: dict[str, Any]
+    """format, width, height, bytes, sha256"""
+    report: dict[str, Any]
+
+
+@dataclass
+class Engine:
+    """One engine process, ready for a swap."""
+
+    process: asyncio.subprocess.Process
+    killed: bool = False
+
+    @property
+    def alive(self) -> bool:
+        return not self.killed and self.process.returncode is None
+
+    async def swap(
+        self, request: SwapRequest, limit: timedelta, on_step: Callable[[str], Awaitable[None]]
+    ) -> Swapped:
+        """Have the process swap within `limit`; `on_step` hears each step and may raise to give up.
+
+        Raises `SwapRefused`, `Timeout` and `EngineDied`. Unless the process has answered, it's killed, since
+        there is no other way to stop it.
+        """
+        try:
+            async with asyncio.timeout(limit.total_seconds()) as clock:
+                return await self._swap(request, on_step)
+        except SwapRefused:
+            raise
+        except BaseException as error:
+            self.kill()
+            if isinstance(error, TimeoutError) and clock.expired():
+                raise Timeout("The swap took too long. Send smaller pictures.") from None
+            raise
+
+    async def _swap(self, request: SwapRequest, on_step: Callable[[str], Awaitable[None]]) -> Swapped:
+        await self._send(
+            {"target_index": request.target_index, "format": request.format, "log": request.log},
+            request.target,
+            request.source,
+        )
+        while True:
+            head, blobs = await self._receive()
+            match head["kind"]:
+                case "step":
+                    await on_step(head["step"])
+                case "picture":
+                    return Swapped(blobs[0], head["result"], head["report"])
+                case "error":
+                    raise SwapRefused(head["type"], head["message"], head["param"])
+
+    def kill(self) -> None:
+        self.killed = True  # the system tells a moment later
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def _send(self, head: dict[str, Any], *blobs: bytes) -> None:
+        assert self.process.stdin  # noqa: S101 - asked for in _spawn
+        try:
+            self.process.stdin.writelines(frames.pack(head, *blobs))
+            await self.process.stdin.drain()
+        except OSError as error:
+            raise EngineDied from error
+
+    async def _receive(self) -> frames.Frame:
+        assert self.process.stdout  # noqa: S101 - asked for in _spawn
+        try:
+            return await frames.read_async(self.process.stdout)
+        except EOFError as error:
+            raise EngineDied from error
+
+
+class Engines:
+    """`count` engine processes; one that dies is replaced.
+
+    async with Engines.running(settings) as engines:     # all are warm
+        async with engines.take() as engine:             # waits for a free one
+            await engine.swap(…)
+    """
+
+    def __init__(self) -> None:
+        self._free: asyncio.Queue[Engine] = asyncio.Queue()
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, settings: Settings) -> AsyncIterator["Engines"]:
+        engines = cls()
+        keepers = [asyncio.create_task(engines._keep(settings)) for _ in range(settings.workers)]
+        try:
+            await engines._all_free(settings.workers)
+            yield engines
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.gather(*keepers, return_exceptions=True)
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[Engine]:
+        """A warm process of one's own."""
+        engine = await self._free.get()
+        while not engine.alive:
+            engine = await self._free.get()
+        try:
+            yield engine
+        finally:
+            if engine.alive:
+                self._free.put_nowait(engine)
+
+    async def _keep(self, settings: Settings) -> None:
+        """Keep one process running."""
+        while True:
+            engine = await _spawn(settings)
+            try:
+                await engine._receive()  # it's ready
+                self._free.put_nowait(engine)
+                status = await engine.process.wait()
+                logger.warning("engine process ended", pid=engine.process.pid, status=status)
+            except EngineDied:
+                logger.error("engine process could not start", pid=engine.process.pid)
+                await asyncio.sleep(_RESTART_PAUSE)
+            finally:
+                engine.kill()
+                await engine.process.wait()
+
+    async def _all_free(self, count: int) -> None:
+        warm = [await self._free.get() for _ in range(count)]
+        for engine in warm:
+            self._free.put_nowait(engine)
+
+
+async def _spawn(settings: Settings) -> Engine:
+    config = {
+        "threads": settings.threads,
+        "max_image_bytes": settings.max_image_bytes,
+        "max_pixels": settings.max_pixels,
+        "log_level": settings.log_level,
+        "log_format": settings.log_format,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "mien.tasks.engine_process",
+        json.dumps(config),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=_READ_AHEAD,
+        # NumPy's own threads would fight the engine's. Secrets stay here.
+        env={name: value for name, value in os.environ.items() if not name.startswith("MIEN_")}
+        | {"OPENBLAS_NUM_THREADS": str(settings.threads)},
+    )
+    return Engine(process)

@@ -1,0 +1,180 @@
+"""Every query on tasks and workers. Whoever calls them commits.
+
+Changes take the task as it was read and are made only while it's still in that state and attempt; they return
+whether they were. Times are the database's, so that machines needn't agree on theirs.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult, Select, Update, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mien.tasks.models import State, Task, Worker
+
+
+async def add(session: AsyncSession, task: Task, deadline: timedelta) -> None:
+    task.deadline_at = func.now() + deadline
+    session.add(task)
+    await session.flush()
+
+
+async def find(session: AsyncSession, account_id: UUID, task_id: str) -> Task | None:
+    return await session.scalar(select(Task).where(Task.id == task_id, Task.account_id == account_id))
+
+
+async def owns_result(session: AsyncSession, account_id: UUID, key: str) -> bool:
+    found = select(Task.id).where(
+        Task.account_id == account_id, Task.result_key == key, Task.expires_at > func.now()
+    )
+    return await session.scalar(found) is not None
+
+
+async def start(session: AsyncSession, task_id: str, worker_id: UUID) -> Task | None:
+    """Take a queued task for a new attempt; None if it isn't queued any more or too late."""
+    return await session.scalar(
+        update(Task)
+        .where(Task.id == task_id, Task.state == State.QUEUED, Task.deadline_at > func.now())
+        .values(
+            state=State.RUNNING,
+            stage="fetching",
+            attempt=Task.attempt + 1,
+            worker_id=worker_id,
+            started_at=func.coalesce(Task.started_at, func.now()),
+        )
+        .returning(Task)
+    )
+
+
+async def set_stage(session: AsyncSession, task: Task, stage: str) -> bool:
+    """A stage may be lost with the server's power, so nobody waits for the disk."""
+    await session.execute(text("SET LOCAL synchronous_commit = off"))
+    return await _changed(session, _as_read(task).values(stage=stage))
+
+
+async def queue_again(session: AsyncSession, task: Task) -> bool:
+    return await _changed(session, _as_read(task).values(state=State.QUEUED, stage="queued", worker_id=None))
+
+
+async def complete(
+    session: AsyncSession,
+    task: Task,
+    *,
+    key: str,
+    result: Mapping[str, Any],
+    report: Mapping[str, Any],
+    retention: timedelta,
+) -> bool:
+    return await _changed(
+        session,
+        _as_read(task).values(
+            state=State.COMPLETED,
+            stage=State.COMPLETED.value,
+            inputs={},
+            result_key=key,
+            result=dict(result),
+            report=dict(report),
+            completed_at=func.now(),
+            expires_at=func.now() + retention,
+        ),
+    )
+
+
+async def fail(session: AsyncSession, task: Task, type: str, message: str, param: str | None) -> bool:
+    return await _changed(
+        session,
+        _as_read(task).values(
+            state=State.FAILED,
+            stage=State.FAILED.value,
+            inputs={},
+            error={"type": type, "message": message, "param": param},
+            completed_at=func.now(),
+        ),
+    )
+
+
+async def running_on(session: AsyncSession, worker_id: UUID, but_not: Sequence[str]) -> Sequence[Task]:
+    """What a worker is running by its rows, apart from the tasks that it names."""
+    found = select(Task).where(
+        Task.state == State.RUNNING, Task.worker_id == worker_id, Task.id.not_in(but_not)
+    )
+    return (await session.scalars(found)).all()
+
+
+async def orphaned(session: AsyncSession, dead_after: timedelta, limit: int) -> Sequence[Task]:
+    """Running tasks whose worker is gone or silent, locked."""
+    alive = select(Worker.id).where(Worker.heartbeat_at > func.now() - dead_after)
+    return await _locked(
+        session, select(Task).where(Task.state == State.RUNNING, Task.worker_id.not_in(alive)), limit
+    )
+
+
+async def overdue(session: AsyncSession, limit: int) -> Sequence[Task]:
+    """Open tasks past their deadline, locked."""
+    is_open = or_(Task.state == State.QUEUED, Task.state == State.RUNNING)
+    return await _locked(session, select(Task).where(is_open, Task.deadline_at <= func.now()), limit)
+
+
+async def expire_results(session: AsyncSession, limit: int) -> Sequence[str]:
+    """Forget results that are past their time; the keys of their objects."""
+    expired = (
+        select(Task.id, Task.result_key)
+        .where(Task.result_key.is_not(None), Task.expires_at <= func.now())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte()
+    )
+    keys = await session.scalars(
+        update(Task).where(Task.id == expired.c.id).values(result_key=None).returning(expired.c.result_key)
+    )
+    return keys.all()
+
+
+async def kept_results(session: AsyncSession, keys: Sequence[str]) -> set[str]:
+    """Those of `keys` that a task names as its result."""
+    return set(await session.scalars(select(Task.result_key).where(Task.result_key.in_(keys))))
+
+
+async def open_tasks(session: AsyncSession, task_ids: Sequence[str]) -> set[str]:
+    """Those of `task_ids` that are queued or running."""
+    is_open = or_(Task.state == State.QUEUED, Task.state == State.RUNNING)
+    return set(await session.scalars(select(Task.id).where(Task.id.in_(task_ids), is_open)))
+
+
+async def beat(session: AsyncSession, worker_id: UUID, host: str, pid: int) -> None:
+    """Say that a worker is alive."""
+    row = insert(Worker).values(id=worker_id, host=host, pid=pid)
+    await session.execute(
+        row.on_conflict_do_update(index_elements=[Worker.id], set_={"heartbeat_at": func.now()})
+    )
+
+
+async def forget_worker(session: AsyncSession, worker_id: UUID) -> None:
+    await session.execute(delete(Worker).where(Worker.id == worker_id))
+
+
+async def forget_process(session: AsyncSession, host: str, pid: int) -> None:
+    """Forget the workers that a process was."""
+    await session.execute(delete(Worker).where(Worker.host == host, Worker.pid == pid))
+
+
+async def forget_silent_workers(session: AsyncSession, dead_after: timedelta) -> None:
+    await session.execute(delete(Worker).where(Worker.heartbeat_at <= func.now() - dead_after))
+
+
+def _as_read(task: Task) -> Update:
+    return update(Task).where(Task.id == task.id, Task.state == task.state, Task.attempt == task.attempt)
+
+
+async def _changed(session: AsyncSession, statement: Update) -> bool:
+    result = await session.execute(statement.execution_options(synchronize_session=False))
+    assert isinstance(result, CursorResult)  # noqa: S101 - what an UPDATE without RETURNING gives
+    return bool(result.rowcount == 1)
+
+
+async def _locked(session: AsyncSession, statement: Select[Task], limit: int) -> Sequence[Task]:
+    rows = await session.scalars(statement.limit(limit).with_for_update(skip_locked=True))
+    return rows.all()

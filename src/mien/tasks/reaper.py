@@ -1,0 +1,62 @@
+"""Finds tasks that nobody works on, in every API process: whoever dies at any moment, no task is stuck."""
+
+import asyncio
+import socket
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mien.resources import Resources
+from mien.tasks import inputs, jobs, queries, service
+
+logger = structlog.get_logger(__name__)
+
+_LOCK = 0x7265_6170
+_BATCH = 100
+
+
+async def keep_reaping(resources: Resources) -> None:
+    """Reap at every heartbeat until cancelled, through any failure."""
+    while True:
+        try:
+            await reap(resources)
+        except Exception:
+            logger.warning("reaping failed", exc_info=True)
+        await asyncio.sleep(resources.settings.worker_heartbeat.total_seconds())
+
+
+async def reap(resources: Resources) -> None:
+    """Queue again what dead workers held, end what is overdue or was tried too often, wake what is unheard.
+
+    One transaction under an advisory lock: when another process is at it, this one does nothing.
+    """
+    async with resources.sessions.begin() as session:
+        if not await session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}):
+            return
+        ended = await _reap(session, resources)
+    for task_id in ended:
+        await inputs.discard(resources, task_id)
+
+
+async def bury(resources: Resources, pid: int) -> None:
+    """A worker on this machine has died: reap what it held at once instead of waiting for its silence."""
+    async with resources.sessions.begin() as session:
+        await queries.forget_process(session, socket.gethostname(), pid)
+    await reap(resources)
+
+
+async def _reap(session: AsyncSession, resources: Resources) -> list[str]:
+    """The tasks that ended by it."""
+    dead_after = resources.settings.worker_timeout
+    overdue = await queries.overdue(session, _BATCH)
+    ended = [task.id for task in overdue if await service.expire(session, task)]
+    for task in await queries.orphaned(session, dead_after, _BATCH):
+        logger.warning("worker died", task_id=task.id, request_id=task.request_id, attempt=task.attempt)
+        if await service.give_back(session, task):
+            ended.append(task.id)
+    await queries.forget_silent_workers(session, dead_after)
+    await jobs.delete_abandoned(session, dead_after)
+    for task_id in await jobs.unheard(session, _BATCH):
+        await jobs.wake(session, task_id)
+    return ended

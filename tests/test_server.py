@@ -1,0 +1,375 @@
+"""The service as its callers see it, in one process: the application on a real database, without workers."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from mien.accounts.service import create_account, issue_key
+from mien.database.migrations import migrate
+from mien.resources import Resources
+from mien.server import create_app
+from mien.settings import Settings, load_settings
+
+
+@pytest.fixture
+def database_url(module_database_url: str) -> str:
+    """One database for all: no test here looks at another's tasks."""
+    return module_database_url
+
+
+FACE_SWAP = "/api/v1/images/tools/face-swap"
+WANTED = {
+    "model": "face-swap",
+    "image": "https://example.com/target.jpg",
+    "face_image": "https://example.com/face.jpg",
+}
+
+
+def refusal(response: httpx.Response, status: int, type: str, param: str | None = None) -> str:
+    """Check that `response` is an error in the envelope, and give its message."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    error = response.json()["error"]
+    assert set(error) == {"code", "message", "type", "param", "request_id"}
+    assert (error["code"], error["type"], error["param"]) == (status, type, param)
+    assert error["request_id"] == response.headers["x-request-id"]
+    assert isinstance(error["message"], str)
+    return error["message"]
+
+
+async def unread_body() -> AsyncIterator[bytes]:
+    """A body that fails the test when it's read."""
+    yield pytest.fail("the body was read")
+
+
+class TestTheSeedContract:
+    async def test_creating_answers_exactly_as_documented(self, api: httpx.AsyncClient) -> None:
+        response = await api.post(FACE_SWAP, json={**WANTED, "target_index": 0, "output_format": "png"})
+        assert response.status_code == 200
+        task_id = response.json()["data"]["task_id"]
+        assert task_id.endswith("_faceswap")
+        assert response.text == json.dumps(
+            {
+                "code": 200,
+                "message": "success",
+                "data": {"task_id": task_id, "status": "IN_PROGRESS"},
+            },
+            separators=(",", ":"),
+        )
+
+    async def test_a_task_in_progress_is_in_the_same_envelope(self, api: httpx.AsyncClient) -> None:
+        task_id = (await api.post(FACE_SWAP, json=WANTED)).json()["data"]["task_id"]
+        response = await api.get(f"/api/v1/tasks/{task_id}")
+        body = response.json()
+        assert (response.status_code, body["code"], body["message"]) == (200, 200, "success")
+        expected = {
+            "task_id": task_id,
+            "status": "IN_PROGRESS",
+            "stage": "queued",
+            "output": None,
+            "image_url": None,
+            "outputs": [],
+            "error": None,
+            "report": None,
+            "started_at": None,
+            "completed_at": None,
+        }
+        assert {name: value for name, value in body["data"].items() if name != "created_at"} == expected
+
+    async def test_an_error_has_code_message_and_type(self, api: httpx.AsyncClient) -> None:
+        response = await api.post(FACE_SWAP, json={**WANTED, "target_index": 11})
+        error = response.json()["error"]
+        assert (error["code"], error["type"]) == (400, "invalid_request")
+
+
+class TestWhatIsWrongInTheRequest:
+    @pytest.mark.parametrize(
+        ("change", "param", "hint"),
+        [
+            ({"model": "other"}, "model", "face-swap"),
+            ({"model": None}, "model", "face-swap"),
+            ({"image": ""}, "image", "empty"),
+            ({"image": "ftp://example.com/a.jpg"}, "image", "http(s)"),
+            ({"image": "https://"}, "image", "http(s)"),
+            ({"image": "https://example.com/a b"}, "image", "http(s)"),
+            ({"image": "https://example.com/\u0000"}, "image", "http(s)"),
+            ({"image": "https://example.com/" + "a" * 5000}, "image", "characters"),
+            ({"image": "data:image/png;base64,???"}, "image", ""),
+            ({"image": 1}, "image", "string"),
+            ({"image": ["https://example.com/a.jpg"]}, "image", "string"),
+            ({"face_image": "target.jpg"}, "face_image", "http(s)"),
+            ({"target_index": -1}, "target_index", "0"),
+            ({"target_index": 11}, "target_index", "10"),
+            ({"target_index": "1"}, "target_index", "integer"),
+            ({"target_index": True}, "target_index", "integer"),
+            ({"target_index": 1.5}, "target_index", "integer"),
+            ({"target_index": None}, "target_index", "integer"),
+            ({"target_index": 10**30}, "target_index", "10"),
+            ({"output_format": "gif"}, "output_format", "webp"),
+            ({"output_format": "PNG"}, "output_format", "png"),
+            ({"strength": 1}, "strength", "target_index"),
+        ],
+    )
+    async def test_names_the_field_and_says_what_is_expected(
+        self, api: httpx.AsyncClient, change: dict[str, Any], param: str, hint: str
+    ) -> None:
+        response = await api.post(FACE_SWAP, json={**WANTED, **change})
+        message = refusal(response, 400, "invalid_request", param)
+        assert param in message
+        assert hint in message
+
+    @pytest.mark.parametrize("missing", ["model", "image", "face_image"])
+    async def test_names_what_is_missing(self, api: httpx.AsyncClient, missing: str) -> None:
+        response = await api.post(FACE_SWAP, json={k: v for k, v in WANTED.items() if k != missing})
+        assert "missing" in refusal(response, 400, "invalid_request", missing)
+
+    @pytest.mark.parametrize("body", ["", "{", "[]", "null", '"text"', "{'a': 1}", b"\xff\xfe", "[" * 5000])
+    async def test_a_body_that_is_no_json_object(self, api: httpx.AsyncClient, body: str | bytes) -> None:
+        response = await api.post(FACE_SWAP, content=body, headers={"Content-Type": "application/json"})
+        refusal(response, 400, "invalid_request")
+
+    async def test_a_lone_surrogate_is_refused(self, api: httpx.AsyncClient) -> None:
+        body = json.dumps(WANTED).replace("target.jpg", "\\ud800")
+        response = await api.post(FACE_SWAP, content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code == 400
+
+    @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+    async def test_a_wrong_content_type_is_explained(
+        self, api: httpx.AsyncClient, content_type: str | None
+    ) -> None:
+        headers = {"Content-Type": content_type} if content_type else {}
+        response = await api.post(FACE_SWAP, content=json.dumps(WANTED), headers=headers)
+        assert "Content-Type: application/json" in refusal(response, 415, "unsupported_media_type")
+
+    async def test_an_address_of_ours_that_holds_nothing_of_the_caller(
+        self, api: httpx.AsyncClient, settings: Settings
+    ) -> None:
+        for path in ("/files/1/x/results/a/1/face-swap.png", "/samples/none.jpg", "/", "/api/v1/tasks/a"):
+            response = await api.post(FACE_SWAP, json={**WANTED, "image": settings.public_url + path})
+            assert "no picture of yours" in refusal(response, 400, "invalid_request", "image")
+
+
+class TestForms:
+    async def test_files_and_text_fields_make_a_task(
+        self, api: httpx.AsyncClient, resources: Resources
+    ) -> None:
+        response = await api.post(
+            FACE_SWAP,
+            data={"model": "face-swap", "face_image": WANTED["face_image"], "target_index": "2"},
+            files={"image": ("a.jpg", b"pixels", "image/jpeg")},
+        )
+        assert response.status_code == 200, response.text
+
+    async def test_an_unknown_part_is_refused_by_name(self, api: httpx.AsyncClient) -> None:
+        response = await api.post(FACE_SWAP, data=WANTED, files={"picture": b"pixels"})
+        assert "`picture` is not a field" in refusal(response, 400, "invalid_request", "picture")
+
+    async def test_a_part_that_comes_twice_is_refused(self, api: httpx.AsyncClient) -> None:
+        files = [("image", b"1"), ("image", b"2")]
+        response = await api.post(FACE_SWAP, data={"model": "face-swap"}, files=files)
+        assert "twice" in refusal(response, 400, "invalid_request", "image")
+
+    async def test_a_number_that_is_none(self, api: httpx.AsyncClient) -> None:
+        response = await api.post(
+            FACE_SWAP, data={**WANTED, "target_index": "first"}, files={"image": b"pixels"}
+        )
+        assert response.status_code == 400
+
+    @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x"])
+    async def test_a_broken_form(self, api: httpx.AsyncClient, content_type: str) -> None:
+        response = await api.post(FACE_SWAP, content=b"nothing", headers={"Content-Type": content_type})
+        refusal(
+            response, 400, "invalid_request", None if response.json()["error"]["param"] is None else "model"
+        )
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        "header",
+        [
+            None,
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic abc",
+            "Bearer aio_unknown",
+            "Bearer aio_" + "A" * 43,
+            "Bearer \xfc",
+            "aio_" + "A" * 43,
+        ],
+    )
+    async def test_without_a_valid_key_nothing_below_the_api_answers(
+        self, api: httpx.AsyncClient, header: str | None
+    ) -> None:
+        del api.headers["Authorization"]
+        headers = {b"Authorization": header.encode("latin-1")} if header is not None else {}
+        for method, path in (("POST", FACE_SWAP), ("GET", "/api/v1/tasks/x"), ("GET", "/api/v1/unknown")):
+            response = await api.request(method, path, headers=headers)
+            refusal(response, 401, "authentication_error")
+            assert response.headers["www-authenticate"] == "Bearer"
+
+    async def test_the_key_is_checked_before_the_body_is_read(self, api: httpx.AsyncClient) -> None:
+        del api.headers["Authorization"]
+        refusal(await api.post(FACE_SWAP, content=unread_body()), 401, "authentication_error")
+
+    async def test_another_accounts_task_does_not_exist(
+        self, api: httpx.AsyncClient, resources: Resources
+    ) -> None:
+        task_id = (await api.post(FACE_SWAP, json=WANTED)).json()["data"]["task_id"]
+        async with resources.sessions.begin() as session:
+            other = await create_account(session, "Other")
+            key = await issue_key(session, other.id, "Other")
+        response = await api.get(f"/api/v1/tasks/{task_id}", headers={"Authorization": f"Bearer {key}"})
+        theirs = refusal(response, 404, "not_found", "task_id")
+        unknown = await api.get("/api/v1/tasks/unknown_faceswap")
+        assert theirs == refusal(unknown, 404, "not_found", "task_id")
+
+
+class TestBodiesThatAreTooLarge:
+    async def test_a_declared_size_is_refused_before_anything_is_read(
+        self, api: httpx.AsyncClient, settings: Settings
+    ) -> None:
+        headers = {
+            "Content-Length": str(settings.max_body_bytes + 1),
+            "Content-Type": "application/json",
+        }
+        response = await api.post(FACE_SWAP, content=unread_body(), headers=headers)
+        refusal(response, 413, "payload_too_large")
+
+    @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x"])
+    async def test_an_undeclared_size_is_counted_while_it_is_read(
+        self, api: httpx.AsyncClient, settings: Settings, content_type: str
+    ) -> None:
+        sent = 0
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal sent
+            yield b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+            while True:
+                yield bytes(1_000_000)
+                sent += 1_000_000
+
+        response = await api.post(FACE_SWAP, content=body(), headers={"Content-Type": content_type})
+        refusal(response, 413, "payload_too_large")
+        assert sent <= settings.max_body_bytes + 1_000_000
+
+    async def test_other_routes_have_a_small_limit(self, api: httpx.AsyncClient) -> None:
+        response = await api.request("GET", "/api/v1/tasks/x", content=bytes(100_000))
+        refusal(response, 413, "payload_too_large")
+
+    async def test_a_picture_over_its_own_limit_is_named(
+        self, api: httpx.AsyncClient, settings: Settings
+    ) -> None:
+        files = {"image": b"small", "face_image": bytes(settings.max_image_bytes + 1)}
+        response = await api.post(FACE_SWAP, data={"model": "face-swap"}, files=files)
+        refusal(response, 413, "payload_too_large", "face_image")
+
+    async def test_bytes_in_flight_are_limited_and_given_back(self, settings: Settings) -> None:
+        app = create_app(settings.model_copy(update={"max_bytes_in_flight": 1000}))
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url=settings.public_url
+        ) as client:
+            response = await client.post("/", content=bytes(1001))
+            refusal(response, 503, "unavailable")
+            assert response.headers["retry-after"] == "1"
+            for _ in range(3):
+                refusal(await client.post("/", content=bytes(900)), 405, "invalid_request")
+        await app.state.resources.close()
+
+
+class TestRoutes:
+    async def test_an_unknown_address(self, api: httpx.AsyncClient) -> None:
+        refusal(await api.get("/api/v1/unknown"), 404, "not_found")
+        refusal(await api.get("/unknown"), 404, "not_found")
+
+    @pytest.mark.parametrize(
+        ("method", "path", "allowed"),
+        [("GET", FACE_SWAP, "POST"), ("DELETE", "/api/v1/tasks/x", "GET"), ("PATCH", "/healthz", "GET")],
+    )
+    async def test_a_wrong_method_says_which_are_right(
+        self, api: httpx.AsyncClient, method: str, path: str, allowed: str
+    ) -> None:
+        response = await api.request(method, path)
+        assert allowed in refusal(response, 405, "invalid_request")
+        assert response.headers["allow"] == allowed
+
+    @pytest.mark.parametrize("task_id", ["%00", "a%00b", "%F0%9F%98%80", "x" * 3000, "..%2f..", "'--"])
+    async def test_an_odd_task_id_is_just_unknown(self, api: httpx.AsyncClient, task_id: str) -> None:
+        assert (await api.get(f"/api/v1/tasks/{task_id}")).status_code == 404
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/files/1/x/results/a",
+            "/files/a/b/c",
+            "/files/1/2/%2e%2e/secret",
+            "/files/%00/x/y",
+            "/samples/a.jpg",
+        ],
+    )
+    async def test_a_file_that_is_not_there(self, api: httpx.AsyncClient, path: str) -> None:
+        refusal(await api.get(path), 404, "not_found")
+
+    async def test_the_welcome_leads_to_the_document(self, api: httpx.AsyncClient) -> None:
+        welcome = (await api.get("/")).json()
+        assert welcome["name"] == "Mien"
+        assert (await api.get(welcome["openapi"])).status_code == 200
+
+
+class TestRequestIds:
+    async def test_a_sane_one_is_kept_and_stored_with_the_task(
+        self, api: httpx.AsyncClient, resources: Resources
+    ) -> None:
+        response = await api.post(FACE_SWAP, json=WANTED, headers={"X-Request-Id": "mine-1"})
+        assert response.headers["x-request-id"] == "mine-1"
+
+    @pytest.mark.parametrize("given", [None, "", "a" * 200, "a b", "<script>", "\xfc"])
+    async def test_any_other_is_replaced(self, api: httpx.AsyncClient, given: str | None) -> None:
+        headers = {b"X-Request-Id": given.encode("latin-1")} if given is not None else {}
+        first = (await api.get("/healthz", headers=headers)).headers["x-request-id"]
+        second = (await api.get("/healthz", headers=headers)).headers["x-request-id"]
+        assert len(first) == 32
+        assert first != second
+
+
+class TestWhenSomethingBreaks:
+    async def test_a_bug_is_answered_with_its_request_id_and_no_trace(
+        self, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def explode(*_: object) -> None:
+            raise RuntimeError("the secret inside")
+
+        monkeypatch.setattr("mien.tasks.endpoints.task_answer", explode)
+        task_id = (await api.post(FACE_SWAP, json=WANTED)).json()["data"]["task_id"]
+        response = await api.get(f"/api/v1/tasks/{task_id}")
+        refusal(response, 500, "internal_error")
+        assert "secret" not in response.text
+
+    async def test_without_a_database_it_is_unavailable_but_alive(self, settings: Settings) -> None:
+        elsewhere = load_settings(
+            database_url="postgresql://nobody@127.0.0.1:9/none", data_dir=settings.data_dir
+        )
+        app = create_app(elsewhere)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://mien.test",
+            headers={"Authorization": "Bearer aio_" + "A" * 43},
+        ) as client:
+            assert (await client.get("/healthz")).json() == {"status": "alive"}
+            assert "database can't be reached" in refusal(await client.get("/readyz"), 503, "unavailable")
+            refusal(await client.get("/api/v1/tasks/x"), 503, "unavailable")
+
+    async def test_it_is_not_ready_until_the_tables_are_there(
+        self, empty_database_url: str, settings: Settings
+    ) -> None:
+        app = create_app(load_settings(database_url=empty_database_url, data_dir=settings.data_dir))
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://mien.test"
+        ) as client:
+            assert "out of date" in refusal(await client.get("/readyz"), 503, "unavailable")
+            migrate(empty_database_url)
+            assert (await client.get("/readyz")).json() == {"status": "ready"}
+        await app.state.resources.close()
