@@ -31,7 +31,7 @@ class Package:
 
 def fetch(package: Package, cache: Path) -> Path:
     """Path of the archive below `cache`, downloaded first where it isn't there yet."""
-    folder = cache / f"{package.sha256[:16]}"
+    folder = cache / package.sha256[:16]
     archives = list(folder.glob("*")) if folder.is_dir() else []
     if archives:
         return _verified(package, archives[0])
