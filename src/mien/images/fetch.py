@@ -70,7 +70,7 @@ async def fetch(
         advice = "Put it on a faster server, or send a smaller picture."
         raise ImageUnreachable(f"{reason} {advice}", param=param) from error
     except httpx.HTTPError as error:
-        reason = f"The server of {subject} can't be reached, or broke off."
+        reason = f"The server of {subject} can't be reached, or its answer is broken."
         advice = "Check that the address opens in a browser."
         raise ImageUnreachable(f"{reason} {advice}", param=param) from error
 

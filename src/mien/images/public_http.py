@@ -184,6 +184,8 @@ class _Transport(httpx.AsyncBaseTransport):
             raise AddressRefused("it is not an http or https address")
         if url.userinfo:
             raise AddressRefused("it holds a user name or password")
+        if url.port is not None and not 0 < url.port < 65536:
+            raise AddressRefused("its port does not exist")
         with _as_httpx_errors(request):
             response = await self._pool.handle_async_request(
                 httpcore.Request(
