@@ -1,17 +1,25 @@
 """The service as its callers see it, in one process: the application on a real database, without workers."""
 
 import json
+import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from mien.accounts.service import create_account, issue_key
 from mien.database.migrations import migrate
 from mien.resources import Resources
 from mien.server import create_app
 from mien.settings import Settings, load_settings
+from mien.storage import objects
+from mien.storage.addresses import signed_path
+from mien.tasks.models import Task
+from mien.tasks.schemas import FaceSwapRequest
 
 
 @pytest.fixture
@@ -20,6 +28,7 @@ def database_url(module_database_url: str) -> str:
     return module_database_url
 
 
+KEY = "results/task_faceswap/1/face-swap.png"
 FACE_SWAP = "/api/v1/images/tools/face-swap"
 WANTED = {
     "model": "face-swap",
@@ -319,12 +328,114 @@ class TestRoutes:
         assert (await api.get(welcome["openapi"])).status_code == 200
 
 
+class TestFiles:
+    @pytest.fixture
+    async def address(self, resources: Resources) -> str:
+        """The address of a stored picture, good for a minute."""
+        await objects.put(resources.store, KEY, b"pixels")
+        return signed_path(KEY, datetime.now(UTC) + timedelta(minutes=1), resources.secret)
+
+    async def test_a_signed_address_gives_the_picture_without_a_key_and_lets_it_be_nothing_else(
+        self, api: httpx.AsyncClient, address: str
+    ) -> None:
+        del api.headers["Authorization"]
+        response = await api.get(address)
+        assert (response.status_code, response.content) == (200, b"pixels")
+        headers = response.headers
+        assert headers["content-type"] == "image/png"
+        assert headers["content-length"] == "6"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["content-security-policy"] == "default-src 'none'; sandbox"
+        assert headers["content-disposition"] == 'inline; filename="face-swap.png"'
+        assert re.fullmatch(r"private, max-age=[1-6]?\d, immutable", headers["cache-control"])
+
+    async def test_its_head_can_be_asked_for(self, api: httpx.AsyncClient, address: str) -> None:
+        response = await api.head(address)
+        assert (response.status_code, response.content) == (200, b"")
+        assert response.headers["content-length"] == "6"
+
+    async def test_nothing_in_it_can_be_changed(self, api: httpx.AsyncClient, address: str) -> None:
+        _, _, expires, signature, key = address.split("/", 4)
+        for changed in (
+            f"/files/{int(expires) + 1}/{signature}/{key}",
+            f"/files/{expires}/{signature[::-1]}/{key}",
+            f"/files/{expires}/{signature}/{key.replace('task', 'other')}",
+            f"/files/{expires}/{signature}/{key}/",
+        ):
+            refusal(await api.get(changed), 404, "not_found")
+
+    async def test_it_expires(self, api: httpx.AsyncClient, resources: Resources, address: str) -> None:
+        expired = signed_path(KEY, datetime.now(UTC) - timedelta(seconds=1), resources.secret)
+        assert "expired" in refusal(await api.get(expired), 404, "not_found")
+
+    async def test_a_deleted_picture_is_gone(
+        self, api: httpx.AsyncClient, resources: Resources, address: str
+    ) -> None:
+        await objects.delete(resources.store, [KEY])
+        refusal(await api.get(address), 404, "not_found")
+
+    async def test_samples_can_be_seen_by_everybody(self, api: httpx.AsyncClient) -> None:
+        del api.headers["Authorization"]
+        response = await api.get("/samples/cafe.jpg")
+        assert response.headers["content-type"] == "image/jpeg"
+        assert response.content[:2] == b"\xff\xd8"
+        refusal(await api.get("/samples/README.md"), 404, "not_found")
+        refusal(await api.get("/samples/%2e%2e%2fsettings.py"), 404, "not_found")
+
+
+class TestTheDocument:
+    async def test_each_refusal_of_an_endpoint_is_documented_in_the_envelope(
+        self, api: httpx.AsyncClient
+    ) -> None:
+        document = (await api.get("/openapi.json")).json()
+        for path, statuses in {
+            (FACE_SWAP, "post"): {"200", "400", "401", "413", "415", "500", "503"},
+            ("/api/v1/tasks/{task_id}", "get"): {"200", "401", "404", "413", "500", "503"},
+            ("/healthz", "get"): {"200"},
+            ("/readyz", "get"): {"200", "503"},
+        }.items():
+            responses = document["paths"][path[0]][path[1]]["responses"]
+            assert set(responses) == statuses
+            for status, response in responses.items():
+                schema = response["content"]["application/json"]["schema"]["$ref"]
+                assert schema.endswith("/ErrorAnswer") is (status != "200")
+
+    async def test_both_kinds_of_body_are_documented_with_an_example(self, api: httpx.AsyncClient) -> None:
+        document = (await api.get("/openapi.json")).json()
+        body = document["paths"][FACE_SWAP]["post"]["requestBody"]
+        assert set(body["content"]) == {"application/json", "multipart/form-data"}
+        for content in body["content"].values():
+            assert set(content["schema"]["properties"]) == set(FaceSwapRequest.model_fields)
+            assert content["schema"]["additionalProperties"] is False
+        example = body["content"]["application/json"]["schema"]["examples"][0]
+        assert (await api.post(FACE_SWAP, json=example)).status_code == 200
+
+    async def test_keys_are_documented(self, api: httpx.AsyncClient) -> None:
+        document = (await api.get("/openapi.json")).json()
+        (scheme,) = document["components"]["securitySchemes"].values()
+        assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+        assert document["paths"][FACE_SWAP]["post"]["security"]
+
+
+class TestLogs:
+    async def test_the_request_id_is_on_every_line_and_signatures_on_none(
+        self, api: httpx.AsyncClient
+    ) -> None:
+        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+            await api.get("/files/1798675200/c2lnbmF0dXJl/results/a", headers={"X-Request-Id": "mine-2"})
+        assert [line["request_id"] for line in lines] == ["mine-2"]
+        assert (lines[0]["status"], lines[0]["path"]) == (404, "/files/{expires}/{signature}/{key:path}")
+
+
 class TestRequestIds:
     async def test_a_sane_one_is_kept_and_stored_with_the_task(
         self, api: httpx.AsyncClient, resources: Resources
     ) -> None:
         response = await api.post(FACE_SWAP, json=WANTED, headers={"X-Request-Id": "mine-1"})
         assert response.headers["x-request-id"] == "mine-1"
+        async with resources.sessions() as session:
+            task = await session.get(Task, response.json()["data"]["task_id"])
+        assert task and task.request_id == "mine-1"
 
     @pytest.mark.parametrize("given", [None, "", "a" * 200, "a b", "<script>", "\xfc"])
     async def test_any_other_is_replaced(self, api: httpx.AsyncClient, given: str | None) -> None:

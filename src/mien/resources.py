@@ -1,6 +1,6 @@
 """What an API process and a worker share: the database, the store of objects, and the secret of addresses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from obstore.store import ObjectStore
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -16,7 +16,7 @@ class Resources:
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     store: ObjectStore
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -50,7 +50,7 @@ async def create_face_swap(
     "/api/v1/tasks/{task_id}",
     summary="Read a task",
     response_description="How it stands.",
-    responses=error_answers(401, 404, 500, 503),
+    responses=error_answers(401, 404, 413, 500, 503),
 )
 async def read_task(shared: Shared, account_id: AccountId, task_id: str) -> TaskAnswer:
     """How a task stands. A task that failed is answered with 200 as well; `data.error` says why."""

@@ -126,9 +126,7 @@ async def _load(resources: Resources, field: str, source: Source) -> bytes:
         case "object":
             with suppress(FileNotFoundError):
                 return await objects.read(resources.store, source.value)
-    raise ImageUnreachable(
-        f"`{field}` has gone since the task was created. Send the picture again.", param=field
-    )
+    raise ImageUnreachable(f"`{field}` has expired since the task was created. Send it again.", param=field)
 
 
 def _policy(settings: Settings) -> FetchPolicy:

@@ -1,0 +1,220 @@
+"""Attempts with a real engine process, on a real database."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+import mien
+from mien.images.codec import decode
+from mien.resources import Resources
+from mien.settings import load_settings
+from mien.storage import objects
+from mien.tasks import inputs, queries, service
+from mien.tasks.attempts import attempt, give_back
+from mien.tasks.engines import Engines
+from mien.tasks.models import Task
+from mien.tasks.schemas import FaceSwapRequest
+
+pytestmark = pytest.mark.slow
+
+SAMPLES = Path(mien.__file__).parent / "samples"
+TARGET, SOURCE = (SAMPLES / "cafe.jpg").read_bytes(), (SAMPLES / "woman.jpg").read_bytes()
+
+Create = Callable[[str | bytes, str | bytes], Awaitable[Task]]
+ByTask = Callable[[Task], Awaitable[Task]]
+
+
+@pytest.fixture(scope="module")
+async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engines]:
+    settings = load_settings(data_dir=tmp_path_factory.mktemp("data"), workers=1, threads=1)
+    async with Engines.running(settings) as engines:
+        yield engines
+
+
+@pytest.fixture
+def create(resources: Resources, account_id: UUID) -> Create:
+    async def create(image: str | bytes, face_image: str | bytes) -> Task:
+        wanted = FaceSwapRequest(model="face-swap", image=image, face_image=face_image)
+        return await service.create(resources, account_id, "request-1", wanted)
+
+    return create
+
+
+@asynccontextmanager
+async def web_server(*answers: bytes, simultaneous: int = 1) -> AsyncIterator[str]:
+    """Answers each request with the next of `answers`, once `simultaneous` requests are there."""
+    remaining, barrier = list(answers), asyncio.Barrier(simultaneous)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await barrier.wait()
+        body = remaining.pop(0)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/picture"
+
+
+async def stored(resources: Resources) -> list[str]:
+    return [info.key async for batch in objects.list_objects(resources.store, "") for info in batch]
+
+
+async def stage(resources: Resources, task_id: str, wanted: str) -> Task:
+    """Wait until the task is at a stage."""
+    for _ in range(1000):
+        async with resources.sessions() as session:
+            task = await session.get(Task, task_id)
+        if task and task.stage == wanted:
+            return task
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"never reached {wanted}")
+
+
+async def engine_pid(engines: Engines) -> int:
+    async with engines.take() as engine:
+        return engine.process.pid
+
+
+async def test_a_swap_is_stored_named_by_its_row_and_its_inputs_are_gone(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    task = await create(TARGET, SOURCE)
+    await attempt(resources, engines, uuid4(), task.id)
+    task = await reread(task)
+    assert (task.state, task.stage, task.attempt) == ("completed", "completed", 1)
+    assert task.result_key == f"results/{task.id}/1/face-swap.png"
+    assert await stored(resources) == [task.result_key]
+    picture = decode(await objects.read(resources.store, task.result_key)).rgb
+    target = decode(TARGET).rgb
+    changed = (picture != target).any(axis=2)
+    assert picture.shape == target.shape
+    assert 0.001 < changed.mean() < 0.5
+    assert task.report and task.report["faces"] >= 1
+    assert task.started_at and task.completed_at
+    assert task.created_at <= task.started_at <= task.completed_at
+
+
+async def test_both_addresses_are_fetched_at_the_same_time(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    opened = resources.settings.model_copy(update={"fetch_allowed_networks": (IPv4Network("127.0.0.0/8"),)})
+    async with web_server(SOURCE, SOURCE, simultaneous=2) as address:
+        task = await create(address, address)
+        await attempt(replace(resources, settings=opened), engines, uuid4(), task.id)
+    task = await reread(task)
+    assert task.state == "completed", task.error
+
+
+async def test_samples_need_no_network(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    base = resources.settings.public_url + "/samples/"
+    task = await create(base + "park.jpg", base + "man.jpg")
+    await attempt(resources, engines, uuid4(), task.id)
+    assert (await reread(task)).state == "completed"
+
+
+async def test_an_address_that_is_not_public_fails_the_task_and_names_the_picture(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    async with web_server(SOURCE) as address:
+        task = await create(TARGET, address)
+        await attempt(resources, engines, uuid4(), task.id)
+    task = await reread(task)
+    assert task.state == "failed"
+    assert task.error and (task.error["type"], task.error["param"]) == ("image_unreachable", "face_image")
+    assert await stored(resources) == []
+
+
+async def test_a_picture_without_the_wanted_face_fails_the_task(
+    resources: Resources, engines: Engines, account_id: UUID, reread: ByTask
+) -> None:
+    wanted = FaceSwapRequest(model="face-swap", image=TARGET, face_image=SOURCE, target_index=10)
+    task = await service.create(resources, account_id, "request-1", wanted)
+    await attempt(resources, engines, uuid4(), task.id)
+    task = await reread(task)
+    assert task.error and (task.error["type"], task.error["param"]) == ("target_index_out_of_range", "image")
+
+
+async def test_inputs_that_have_gone_fail_the_task(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    task = await create(TARGET, SOURCE)
+    await objects.delete(resources.store, [inputs.prefix(task.id) + "image"])
+    await attempt(resources, engines, uuid4(), task.id)
+    task = await reread(task)
+    assert task.error and (task.error["type"], task.error["param"]) == ("image_unreachable", "image")
+
+
+async def test_a_job_for_a_task_that_is_not_queued_does_nothing(
+    resources: Resources, engines: Engines, create: Create, start: ByTask, reread: ByTask
+) -> None:
+    task = await start(await create(TARGET, SOURCE))
+    await attempt(resources, engines, uuid4(), task.id)
+    await attempt(resources, engines, uuid4(), "never created")
+    task = await reread(task)
+    assert (task.state, task.attempt) == ("running", 1)
+
+
+async def test_a_killed_engine_costs_one_attempt(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    task = await create(TARGET, SOURCE)
+    pid = await engine_pid(engines)
+    trying = asyncio.create_task(attempt(resources, engines, uuid4(), task.id))
+    await stage(resources, task.id, "detecting")
+    os.kill(pid, signal.SIGKILL)
+    await trying
+    assert (await reread(task)).state == "queued"
+    await attempt(resources, engines, uuid4(), task.id)
+    task = await reread(task)
+    assert (task.state, task.attempt) == ("completed", 2)
+    assert await stored(resources) == [f"results/{task.id}/2/face-swap.png"]
+
+
+async def test_a_swap_that_takes_too_long_fails_its_task(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    hasty = load_settings(
+        data_dir=resources.settings.data_dir, database_url="postgresql://unused/", swap_timeout="0.05s"
+    )
+    task = await create(TARGET, SOURCE)
+    await attempt(replace(resources, settings=hasty), engines, uuid4(), task.id)
+    task = await reread(task)
+    assert task.error and task.error["type"] == "timeout"
+
+
+async def test_an_attempt_that_was_given_to_another_stops_and_leaves_nothing(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    task = await create(TARGET, SOURCE)
+    late = asyncio.create_task(attempt(resources, engines, uuid4(), task.id))
+    await give_back(resources, await stage(resources, task.id, "detecting"))
+    async with resources.sessions.begin() as session:
+        assert await queries.start(session, task.id, uuid4())
+    await late
+    task = await reread(task)
+    assert (task.state, task.stage, task.attempt) == ("running", "fetching", 2)
+    assert not [key for key in await stored(resources) if key.startswith("results/")]
+
+
+async def test_a_canceled_attempt_is_given_back(
+    resources: Resources, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    task = await create(TARGET, SOURCE)
+    trying = asyncio.create_task(attempt(resources, engines, uuid4(), task.id))
+    await stage(resources, task.id, "detecting")
+    trying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await trying
+    assert (await reread(task)).state == "queued"
