@@ -22,6 +22,10 @@ FADE = 0.3
 LID_REACH = 0.35
 LIP_FOLLOWING = 0.7
 
+LID_UNDERSTATEMENT = 0.75
+"""The mesh network understates how far lids differ: of a true difference it shows about two thirds, so that the
+source's lids, drawn into the target's opening, look half of the shown difference too open or too shut."""
+
 
 @dataclass(frozen=True)
 class ResultShape:
@@ -43,7 +47,7 @@ def result_shape(
     # Depth of a turned face is guessed, and what it hides more so.
     trust = np.interp(angle_between(source_pose, target_pose), [10, 60], [1, 0.4])
     points = target_pose.image_from_canonical(rest + EXAGGERATION * strength * trust * identity)
-    _keep_openings(points, target)
+    _keep_openings(points, source, target)
     return ResultShape(points, expression)
 
 
@@ -62,16 +66,24 @@ def _plausible(displacement: Points) -> Points:
     return displacement / np.maximum(1, length / MAX_SHIFT) ** 0.5
 
 
-def _keep_openings(points: Float, target: Float) -> None:
+def eye_openness(points: Float, ring: NDArray[np.intp]) -> float:
+    """Gap between the lids over the eye's width."""
+    gap = np.mean([np.linalg.norm(points[ring[8 + k], :2] - points[ring[8 - k], :2]) for k in (3, 4, 5)])
+    return float(gap / max(float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2])), 1e-6))
+
+
+def _keep_openings(points: Float, source: Float, target: Float) -> None:
     """Lids and lips open as far as the target's, measured across the line between their corners."""
     for ring, iris in EYES:
-        linear, offset = _between_corners(target, points, ring[0], ring[8])
+        opening = eye_openness(target, ring)
+        more = LID_UNDERSTATEMENT * (opening - eye_openness(source, ring)) / max(opening, 1e-3)
+        linear, offset = _between_corners(target, points, ring[0], ring[8], float(np.clip(1 + more, 0.6, 1.4)))
         moved = target[ring, :2] @ linear.T + offset
         reach = LID_REACH * float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]))
         centre = target[iris[0], :2] @ linear.T + offset
         _drag(points, ring, moved, reach)
         points[iris, :2] = centre + target[iris, :2] - target[iris[0], :2]
-    linear, offset = _between_corners(target, points, INNER_LIPS[0], INNER_LIPS[10])
+    linear, offset = _between_corners(target, points, INNER_LIPS[0], INNER_LIPS[10], 1.0)
     moved = target[INNER_LIPS, :2] @ linear.T + offset
     shift = moved - points[INNER_LIPS, :2]
     points[INNER_LIPS, :2] = moved
@@ -79,14 +91,14 @@ def _keep_openings(points: Float, target: Float) -> None:
 
 
 def _between_corners(
-    before: Float, after: Float, first: np.intp, second: np.intp
+    before: Float, after: Float, first: np.intp, second: np.intp, stretch: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The map that takes both corners along and keeps lengths across the line between them."""
+    """The map that takes both corners along and stretches lengths across the line between them."""
     old, new = (points[second, :2] - points[first, :2] for points in (before, after))
     old_length, new_length = max(np.hypot(*old), 1e-6), max(np.hypot(*new), 1e-6)
     old_axes = np.array([old, [-old[1], old[0]]]) / old_length
     new_axes = np.array([new, [-new[1], new[0]]]) / new_length
-    linear = new_axes.T @ np.diag([new_length / old_length, 1.0]) @ old_axes
+    linear = new_axes.T @ np.diag([new_length / old_length, stretch]) @ old_axes
     middle_before, middle_after = ((p[first, :2] + p[second, :2]) / 2 for p in (before, after))
     return linear, middle_after - linear @ middle_before
 

@@ -28,17 +28,16 @@ def mouth_openness(points: Float) -> float:
     return float(gap / max(float(np.linalg.norm(points[78, :2] - points[308, :2])), 1e-6))
 
 
-def eye_openness(points: Float, ring: NDArray[np.intp]) -> float:
-    """Gap between the lids over the eye's width."""
-    gap = np.mean([np.linalg.norm(points[ring[8 + k], :2] - points[ring[8 - k], :2]) for k in (3, 4, 5)])
-    return float(gap / max(float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2])), 1e-6))
-
-
-def tuck_lips(source: Float, openness: float) -> Float:
-    """Move the source's inner lip line a little into its lips, so that neither teeth nor the dark slit between
-    them is stretched over the result's lips. float32[478, 2] in and out."""
+def tuck_lips(source: Float, source_opening: float, target_opening: float) -> Float:
+    """Move the source's inner lip line a little into its lips, so that neither its teeth nor the dark slit between
+    its lips lies on the result's. float32[478, 2] in and out."""
+    if source_opening > OPEN_MOUTH:
+        depth = 0.12
+    elif target_opening > OPEN_MOUTH:
+        depth = 0.05
+    else:
+        return source  # both shut: the slit belongs there
     tucked = source.copy()
-    depth = 0.12 if openness > OPEN_MOUTH else 0.05
     tucked[INNER_LIPS] += depth * (source[OUTER_LIPS] - source[INNER_LIPS])
     return tucked
 

@@ -22,6 +22,9 @@ GRID = 72
 SMOOTH = 0.16
 """Sigma of the smooth rest, in face widths."""
 
+RELIEF = 0.06
+"""Sigma, in face widths, that evens the mesh's normals: lids and lips cast shadows that harmonics can't tell."""
+
 DARK_OUTLIER, BEARD_OUTLIER, BRIGHT_OUTLIER = 40.0, 22.0, 18.0
 """Lightness (of 100) below or above the fit at which a cell is no lit skin: a cast shadow may be deep, stubble
 is not, and a highlight is brighter."""
@@ -33,11 +36,13 @@ MAX_GAIN = 3.0
 class Skin:
     """Where skin is expected, on the light's grid.
 
-    cell: pixels per cell. candidates: bool[h, w], skin unless something covers it. dark_limit: float32[h, w],
-    how much darker than the fit skin may be. eyes: float32[h, w] in [0, 1], 1 in the lid openings.
+    face: bool[h, w], within the face's outline. candidates: bool[h, w], skin there unless something covers it.
+    dark_limit: float32[h, w], how much darker than the fit skin may be. eyes: float32[h, w] in [0, 1], 1 in the
+    lid openings.
     """
 
     raster: Raster
+    face: NDArray[np.bool_]
     candidates: NDArray[np.bool_]
     dark_limit: Float
     eyes: Float
@@ -72,10 +77,11 @@ def skin_of(raster: Raster, face_width: float) -> Skin:
         _fill(eyes, coarse, ring)
     for ring in (RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW):
         _fill(features, coarse, ring, hull=True)
-    candidates = cv2.erode(face, _disc(width * 0.03)) & ~cv2.dilate(features, _disc(width * 0.02))
+    face = cv2.erode(face, _disc(width * 0.03))
+    candidates = face & ~cv2.dilate(features, _disc(width * 0.02))
     dark_limit = np.where(lower > 0, np.float32(BEARD_OUTLIER), np.float32(DARK_OUTLIER))
     soft_eyes = cv2.GaussianBlur(eyes.astype(np.float32), (0, 0), max(0.5, width * 0.008))
-    return Skin(coarse, candidates.astype(bool), dark_limit, soft_eyes)
+    return Skin(coarse, face.astype(bool), candidates.astype(bool), dark_limit, soft_eyes)
 
 
 def estimate_light(image: NDArray[np.uint8], normals: NDArray[np.float64], skin: Skin) -> Light:
@@ -83,7 +89,8 @@ def estimate_light(image: NDArray[np.uint8], normals: NDArray[np.float64], skin:
     rows, columns = skin.raster.ids.shape
     small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    direction = skin.raster.interpolate(normals)
+    direction = skin.raster.interpolate(normals) * skin.raster.covered[..., None]
+    direction = cv2.GaussianBlur(direction, (0, 0), RELIEF * GRID)
     direction /= np.linalg.norm(direction, axis=2, keepdims=True) + 1e-6
     fit, weight = _fit_harmonics(lab, direction, skin)
     sigma = SMOOTH * GRID

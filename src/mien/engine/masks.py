@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.engine.inner import CLOSED_EYE, eye_openness
+from mien.engine.geometry import eye_openness
+from mien.engine.inner import CLOSED_EYE
 from mien.engine.lighting import Light, Skin
 from mien.engine.models import Float
 from mien.engine.texture import Raster
@@ -101,7 +102,7 @@ def _in_front(raster: Raster, light: Light, skin: Skin, width: float) -> Float:
     bright = rest[..., 0] / max(30.0, 6 * float(spread[0]))
     odd = (np.maximum.reduce([colour, dark, bright]) > 1) & skin.candidates
     odd = cv2.morphologyEx(odd.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    edge = skin.candidates & ~cv2.erode(skin.candidates.astype(np.uint8), _disc(2)).astype(bool)
+    edge = skin.face & ~cv2.erode(skin.face.astype(np.uint8), _disc(2)).astype(bool)
     _, labels = cv2.connectedComponents(odd)
     touching = np.unique(labels[edge & (odd > 0)])
     covering = np.isin(labels, touching[touching > 0]).astype(np.uint8)

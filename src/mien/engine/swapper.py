@@ -237,7 +237,8 @@ class Layers:
 
 def _texture(scene: Scene, patch: SourcePatch, source_face: Face, target_face: Face) -> Layers:
     raster, size = scene.raster, scene.face.shape[:2]
-    points = tuck_lips(patch.points, mouth_openness(patch.points))
+    opening = mouth_openness(target_face.landmarks)
+    points = tuck_lips(patch.points, mouth_openness(patch.points), opening)
 
     coordinates = raster.interpolate(points[:MESH_POINTS])
     turn_gaze(coordinates, raster, scene.points, patch.points)
@@ -246,17 +247,16 @@ def _texture(scene: Scene, patch: SourcePatch, source_face: Face, target_face: F
     own_normals = normals(source_face.landmarks)
     here = visibility(own_normals)
     there = here[mirror()]
-    share = here / (here + there * (1 - here) + 1e-3)
-    share = np.clip(share, 0, 1)
-    shown = normals(target_face.landmarks)[:, 2] > 0.15
-    mirrored = float((1 - share)[shown].mean())
-    if (share[shown] < 0.6).mean() < MIRROR_FROM:
+    share = (here + 0.05) / (here + there * (1 - here) + 0.05)
+    wanted = visibility(normals(target_face.landmarks))
+    mirrored = float(np.average(1 - share, weights=wanted))
+    if mirrored < MIRROR_FROM:
         return Layers(own, own_normals, None, np.ones(size, np.float32), np.ones(MESH_POINTS), 0.0)
     coordinates = raster.interpolate(points[:MESH_POINTS][mirror()])
     other = sample(patch.image, raster.enlarge(coordinates, size))
     spread = raster.interpolate(share[:, None])[..., 0].clip(0, 1)
-    seen = np.maximum(here, there) / (np.maximum(here, there).max() + 1e-6)
-    return Layers(own, own_normals, other, raster.enlarge(spread, size), np.minimum(1, 2 * seen), mirrored)
+    seen = np.minimum(1, (np.maximum(here, there) + 0.3) / (wanted + 0.05))
+    return Layers(own, own_normals, other, raster.enlarge(spread, size), seen, mirrored)
 
 
 def _relit(layers: Layers, wanted: Light, skin: Skin, scene: Scene) -> tuple[Float, Light]:

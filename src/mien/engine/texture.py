@@ -45,8 +45,12 @@ class Raster:
         """Per triangle: value = a·x + b·y + c; float32[898, K, 3]."""
         corners = np.concatenate([self.points[triangles()], np.ones((len(triangles()), 3, 1))], axis=2)
         flat = np.abs(np.linalg.det(corners)) < 1e-3
-        corners[flat] += np.eye(3) * 0.05  # seen edge-on: any map will do, nobody sees it
-        return np.linalg.solve(corners, values[triangles()]).transpose(0, 2, 1).astype(np.float32)
+        corners[flat] = np.eye(3)
+        at_corners = values[triangles()]  # 898,3,K
+        affine = np.linalg.solve(corners, at_corners).transpose(0, 2, 1)
+        affine[flat] = 0  # seen edge-on: one value for all of it
+        affine[flat, :, 2] = at_corners[flat].mean(axis=1)
+        return affine.astype(np.float32)
 
     def coarser(self, every: int) -> "Raster":
         """The same with only every so-manieth cell."""
