@@ -187,6 +187,7 @@ async def _spawn(settings: Settings) -> Engine:
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # nothing from the current folder
         "-m",
         "mien.tasks.engine_process",
         json.dumps(config),
