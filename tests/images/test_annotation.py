@@ -32,4 +32,4 @@ def test_boxes_may_leave_the_picture(box: tuple[float, float, float, float]) -> 
 def test_the_first_label_lies_on_top() -> None:
     box = (100.0, 100.0, 200.0, 250.0)
     both = annotate(GREY, [Label(box, "0", good=True), Label(box, "1", good=False)])
-    assert (both == annotate(GREY, [Label(box, "0")])).mean() > 0.999
+    assert both[180, 100].argmax() == 1
