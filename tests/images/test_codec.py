@@ -608,6 +608,11 @@ class TestLimits:
         with pytest.raises(ImageInvalid):
             decode(data[:2] + segment * 20_000 + data[2:])
 
+    def test_a_png_with_endless_chunks_is_refused(self) -> None:
+        data = FILES["png"]
+        with pytest.raises(ImageInvalid):
+            decode(data[:33] + chunk(b"tRNS", bytes(6)) * 200_000 + data[33:])
+
     def test_padding_and_junk_between_the_segments_of_a_jpeg_are_skipped(self) -> None:
         data = FILES["jpeg"]
         assert gap(decode(data[:2] + b"\xff" * 100_000 + data[2:]).rgb, SCENE) < 2.5

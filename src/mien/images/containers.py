@@ -25,6 +25,9 @@ MAX_JPEG_SCANS = 200
 MAX_JPEG_SEGMENTS = 10_000
 """Large metadata is split into segments of 64 kB, so that an honest file has at most some hundreds."""
 
+MAX_PNG_CHUNKS = 100_000
+"""Encoders write chunks of 4 kB and more."""
+
 MAX_HEIC_METADATA = 256 * 2**20
 """Bytes of metadata that the HEIC reader may copy: it does so once for every item that refers to it."""
 
@@ -249,13 +252,16 @@ def _read_png(data: bytes) -> Container:
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield the name of each chunk and where it, with its length and checksum, begins and ends."""
     begin = 8
-    while begin + 8 <= len(data):
+    for _ in range(MAX_PNG_CHUNKS):
+        if begin + 8 > len(data):
+            return
         length, name = struct.unpack_from(">I4s", data, begin)
         end = begin + length + 12
         yield name, begin, end
         if name == b"IEND":
             return
         begin = end
+    raise ValueError("a PNG with far too many chunks")
 
 
 def _inflate_profile(chunk: bytes) -> bytes | None:
