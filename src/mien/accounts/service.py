@@ -31,6 +31,11 @@ def generate_key() -> str:
     return f"aio_{secrets.token_urlsafe(32)}"
 
 
+def is_key(text: str) -> bool:
+    """Whether `text` has the form of a key."""
+    return _KEY.fullmatch(text) is not None
+
+
 async def create_account(session: AsyncSession, name: str) -> Account:
     account = Account(name=name)
     session.add(account)
@@ -51,7 +56,7 @@ async def authenticate(session: AsyncSession, key: str) -> Principal | None:
     The key is looked up by its hash, so the time it takes says nothing about other keys. Notes when the key
     was last used, to the minute.
     """
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         return None
     found = await session.scalar(
         select(ApiKey)

@@ -94,6 +94,10 @@ class EmbeddedServer:
             raise RuntimeError("The embedded server isn't started.")
         return self._url
 
+    def exists(self) -> bool:
+        """Whether there is anything to start: a cluster made before."""
+        return self._cluster.exists()
+
     def start(self) -> None:
         """Join the running server, or start one and wait until it answers; again after it died.
 
