@@ -64,9 +64,7 @@ class Settings(BaseSettings):
         description="Folder that holds everything: database, results, first key.",
     )
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
-    port: int = Field(
-        default=8080, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one."
-    )
+    port: int = Field(default=8080, ge=1, le=65535, description="Port that the API listens on.")
     public_url: str = Field(
         default="",
         description="Address that clients reach the API under; every address it hands out starts with it.",
