@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.engine.geometry import smoothstep
+from mien.engine.geometry import eye_openness, smoothstep
 from mien.engine.models import Float
 from mien.engine.texture import Raster
 from mien.engine.topology import EYES, INNER_LIPS, OUTER_LIPS
@@ -42,8 +42,11 @@ def tuck_lips(source: Float, source_opening: float, target_opening: float) -> Fl
     return tucked
 
 
-def turn_gaze(coordinates: Float, raster: Raster, result: Float, source: Float) -> None:
-    """Shift the map inside the lids, so that the source's iris lands where the target looks.
+def place_irises(coordinates: Float, raster: Raster, result: Float, source: Float) -> None:
+    """Within the lids, look where the target looks, with irises that stay round.
+
+    The mesh alone would squeeze an iris between narrowed lids; an eyeball is only covered by them. So around the
+    iris the map becomes a similarity, which the lids' line cuts off.
 
     coordinates: float32[rows, columns, 2], where in the source each cell's colour comes from; changed in place.
     result: [478, ≥2] in the result's pixels. source: [478, 2] in the source patch's pixels.
@@ -56,18 +59,41 @@ def turn_gaze(coordinates: Float, raster: Raster, result: Float, source: Float) 
         if (low < 0).any() or high[0] > columns or high[1] > rows:
             continue
         window = coordinates[low[1] : high[1], low[0] : high[0]]
+        shape = window.shape[:2]
         centre = cells[iris[0]] - low
-        column, row = np.clip(np.round(centre).astype(int), 0, [window.shape[1] - 1, window.shape[0] - 1])
-        shift = source[iris[0]] - window[row, column]
-        across = source[ring[8]] - source[ring[0]]
-        width = max(float(np.hypot(*across)), 1e-6)
-        across = across / width
-        sideways = float(np.clip(shift @ across, -MAX_SIDEWAYS * width, MAX_SIDEWAYS * width))
-        upwards = 0.6 * (shift - (shift @ across) * across)
-        upwards *= min(1.0, MAX_UPWARDS * width / (float(np.hypot(*upwards)) + 1e-6))
+        source_from_cells = _eyeball(cells, source, ring)
+        column, row = np.clip(np.round(centre).astype(int), 0, [shape[1] - 1, shape[0] - 1])
+        looked_at = window[row, column] + _gaze_shift(source, ring, iris, window[row, column])
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        from_iris = np.stack([x, y], axis=-1) - centre
+        eyeball = from_iris @ source_from_cells.T + looked_at
         radius = float(np.linalg.norm(cells[iris[1:]] - cells[iris[0]], axis=1).mean())
-        weight = _inside_lids(cells[ring] - low, window.shape[:2]) * _around(centre, radius, window.shape[:2])
-        window += weight[..., None] * (sideways * across + upwards).astype(np.float32)
+        weight = _inside_lids(cells[ring] - low, shape) * _around(centre, radius, shape)
+        window += weight[..., None] * (eyeball - window).astype(np.float32)
+
+
+def _eyeball(cells: Float, source: Float, ring: NDArray[np.intp]) -> NDArray[np.float64]:
+    """`source_from_cells`, float64[2, 2]: a similarity by the eye's width; flatter where the source's lids are
+    less open than the result's, or its lid skin would show between them."""
+    across_cells, across_source = (p[ring[8]] - p[ring[0]] for p in (cells, source))
+    width_cells, width_source = max(np.hypot(*across_cells), 1e-6), max(np.hypot(*across_source), 1e-6)
+    axes_cells = np.array([across_cells, [-across_cells[1], across_cells[0]]]) / width_cells
+    axes_source = np.array([across_source, [-across_source[1], across_source[0]]]) / width_source
+    flatter = min(1.0, eye_openness(source, ring) / max(eye_openness(cells, ring), 1e-3))
+    scale = width_source / width_cells
+    return np.asarray(axes_source.T @ np.diag([scale, scale * flatter]) @ axes_cells)
+
+
+def _gaze_shift(source: Float, ring: NDArray[np.intp], iris: NDArray[np.intp], seen: Float) -> Float:
+    """From what the mesh puts where the target's iris is, to the source's iris, within the eye's limits."""
+    shift = source[iris[0]] - seen
+    across = source[ring[8]] - source[ring[0]]
+    width = max(float(np.hypot(*across)), 1e-6)
+    across = across / width
+    sideways = float(np.clip(shift @ across, -MAX_SIDEWAYS * width, MAX_SIDEWAYS * width))
+    upwards = shift - (shift @ across) * across
+    upwards *= min(1.0, MAX_UPWARDS * width / (float(np.hypot(*upwards)) + 1e-6))
+    return np.asarray(sideways * across + upwards, np.float32)
 
 
 def _inside_lids(ring: Float, shape: tuple[int, ...]) -> Float:

@@ -117,7 +117,9 @@ def relight(image: NDArray[np.uint8], own: Light, wanted: Light, skin: Skin, str
     pixels = image.astype(np.float32)
     plain = cv2.min(pixels, skin_level)
     above = cv2.subtract(pixels, plain)
-    return np.asarray(cv2.add(cv2.multiply(plain, gain), cv2.multiply(above, np.minimum(gain, 1))), np.float32)
+    return np.asarray(
+        cv2.add(cv2.multiply(plain, gain), cv2.multiply(above, np.minimum(gain, 1))), np.float32
+    )
 
 
 def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Float]:

@@ -11,7 +11,7 @@ from mien.engine.faces import Face, find_face, find_faces
 from mien.engine.geometry import FADE, ResultShape, bend, result_shape
 from mien.engine.grain import match_detail
 from mien.engine.identity import embed
-from mien.engine.inner import OPEN_MOUTH, mouth_inside, mouth_openness, tuck_lips, turn_gaze
+from mien.engine.inner import OPEN_MOUTH, mouth_inside, mouth_openness, tuck_lips, place_irises
 from mien.engine.lighting import Light, Skin, estimate_light, relight, skin_of
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Float, Network
@@ -241,7 +241,7 @@ def _texture(scene: Scene, patch: SourcePatch, source_face: Face, target_face: F
     points = tuck_lips(patch.points, mouth_openness(patch.points), opening)
 
     coordinates = raster.interpolate(points[:MESH_POINTS])
-    turn_gaze(coordinates, raster, scene.points, patch.points)
+    place_irises(coordinates, raster, scene.points, patch.points)
     own = sample(patch.image, raster.enlarge(coordinates, size))
 
     own_normals = normals(source_face.landmarks)
