@@ -104,6 +104,9 @@ class TestWhatIsWrongInTheRequest:
             ({"image": "ftp://example.com/a.jpg"}, "image", "http(s)"),
             ({"image": "https://"}, "image", "http(s)"),
             ({"image": "https://example.com/a b"}, "image", "http(s)"),
+            ({"image": "https://example.com:port/"}, "image", "http(s)"),
+            ({"image": "https://example.com:99999/"}, "image", "http(s)"),
+            ({"image": "https://[::1/"}, "image", "http(s)"),
             ({"image": "https://example.com/\u0000"}, "image", "http(s)"),
             ({"image": "https://example.com/" + "a" * 5000}, "image", "characters"),
             ({"image": "data:image/png;base64,???"}, "image", ""),
@@ -157,8 +160,9 @@ class TestWhatIsWrongInTheRequest:
         self, api: httpx.AsyncClient, settings: Settings
     ) -> None:
         for path in ("/files/1/x/results/a/1/face-swap.png", "/samples/none.jpg", "/", "/api/v1/tasks/a"):
-            response = await api.post(FACE_SWAP, json={**WANTED, "image": settings.public_url + path})
-            assert "no picture of yours" in refusal(response, 400, "invalid_request", "image")
+            for origin in (settings.public_url, "http://mien.test:80", "https://MIEN.test"):
+                response = await api.post(FACE_SWAP, json={**WANTED, "image": origin + path})
+                assert "no picture of yours" in refusal(response, 400, "invalid_request", "image")
 
 
 class TestForms:

@@ -8,21 +8,23 @@ from fastapi.security import HTTPBearer
 
 from mien.resources import Resources
 
+# All are async, since FastAPI sends plain functions through a thread pool.
+
 # For the document only: the middleware has checked the key before anything is parsed.
 bearer = HTTPBearer(auto_error=False, description="An API key.")
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 
 
-def _account_id(request: Request) -> UUID:
+async def _account_id(request: Request) -> UUID:
     account_id: UUID = request.state.account_id
     return account_id
 
 
-def _request_id(request: Request) -> str:
+async def _request_id(request: Request) -> str:
     request_id: str = request.state.request_id
     return request_id
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import OperationalError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,7 +58,7 @@ class RequestContext:
             try:
                 await self.app(scope, receive, send_with_id)
             except Exception as error:
-                logger.exception("request failed", method=scope["method"], path=_route(scope))
+                _log_failure(error, scope)
                 if status is not None:
                     raise  # the answer has begun: the server cuts the connection
                 await error_response(unexpected(error), request_id)(scope, receive, send_with_id)
@@ -140,6 +141,13 @@ class BodyLimits:
             await self.app(scope, receive_counted, send)
         finally:
             self._held -= mine
+
+
+def _log_failure(error: Exception, scope: Scope) -> None:
+    if isinstance(error, OperationalError):  # an outage of the database is no bug, and comes in hundreds
+        logger.error("request failed", path=_route(scope), reason=str(error.orig))
+    else:
+        logger.exception("request failed", path=_route(scope))
 
 
 def _bearer_key(scope: Scope) -> str:

@@ -161,11 +161,12 @@ class Engines:
             engine = await _spawn(settings)
             try:
                 await engine._receive()  # it's ready
+                logger.info("engine process ready", child=engine.process.pid)
                 self._free.put_nowait(engine)
                 status = await engine.process.wait()
-                logger.warning("engine process ended", pid=engine.process.pid, status=status)
+                logger.warning("engine process ended", child=engine.process.pid, status=status)
             except EngineDied:
-                logger.error("engine process could not start", pid=engine.process.pid)
+                logger.error("engine process could not start", child=engine.process.pid)
                 await asyncio.sleep(_RESTART_PAUSE)
             finally:
                 engine.kill()

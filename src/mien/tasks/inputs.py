@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -109,11 +109,15 @@ async def _resolve(
 
 
 def _own_path(settings: Settings, address: str) -> str | None:
-    """The path of an address of ours; None for anybody else's."""
+    """The path of an address of ours, be it http or https; None for anybody else's."""
     own, given = urlsplit(settings.public_url), urlsplit(address)
-    if (own.scheme, own.hostname, own.port) != (given.scheme, given.hostname, given.port):
+    if _place(own) != _place(given):
         return None
     return unquote(given.path.removeprefix(own.path))
+
+
+def _place(parts: SplitResult) -> tuple[str | None, int | None]:
+    return parts.hostname, None if parts.port in (80, 443) else parts.port
 
 
 async def _load(resources: Resources, field: str, source: Source) -> bytes:

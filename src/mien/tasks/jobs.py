@@ -71,11 +71,11 @@ async def delete_abandoned(session: AsyncSession, dead_after: timedelta) -> None
 
 
 async def unheard(session: AsyncSession, limit: int) -> list[str]:
-    """Queued tasks that no job will wake a worker for."""
+    """Queued tasks that still have time, but no job to wake a worker."""
     found = await session.scalars(
         text(
-            "SELECT id FROM tasks WHERE state = 'queued' AND id NOT IN"
-            " (SELECT args->>'task_id' FROM procrastinate_jobs WHERE queue_name = :queue)"
+            "SELECT id FROM tasks WHERE state = 'queued' AND deadline_at > now() AND NOT EXISTS"
+            " (SELECT FROM procrastinate_jobs WHERE queue_name = :queue AND args->>'task_id' = tasks.id)"
             " LIMIT :limit"
         ),
         {"queue": _QUEUE, "limit": limit},

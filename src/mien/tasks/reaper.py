@@ -5,6 +5,7 @@ import socket
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.resources import Resources
@@ -21,8 +22,10 @@ async def keep_reaping(resources: Resources) -> None:
     while True:
         try:
             await reap(resources)
+        except OperationalError as error:
+            logger.warning("reaping failed", reason=str(error.orig))
         except Exception:
-            logger.warning("reaping failed", exc_info=True)
+            logger.exception("reaping failed")
         await asyncio.sleep(resources.settings.worker_heartbeat.total_seconds())
 
 

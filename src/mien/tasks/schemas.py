@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -36,11 +37,18 @@ def _picture(value: object) -> str | bytes:
             raise ValueError(error.message) from None
     if not value:
         raise ValueError("is empty. Send an http(s) address, a data: URI or, in a form, a file")
-    if isinstance(value, str) and not re.fullmatch(_ADDRESS, value):
+    if isinstance(value, str) and not _is_address(value):
         raise ValueError("must be an http(s) address, a data: URI or, in a form, a file")
     if isinstance(value, str) and len(value) > MAX_ADDRESS:
         raise ValueError(f"is an address of more than {MAX_ADDRESS} characters")
     return value
+
+
+def _is_address(value: str) -> bool:
+    try:
+        return bool(re.fullmatch(_ADDRESS, value) and urlsplit(value).port != 0)
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        return False
 
 
 Picture = Annotated[

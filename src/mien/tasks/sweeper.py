@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from mien.resources import Resources
 from mien.storage import objects
@@ -23,8 +24,10 @@ async def keep_sweeping(resources: Resources) -> None:
         try:
             await expire(resources)
             await sweep(resources)
+        except OperationalError as error:
+            logger.warning("sweeping failed", reason=str(error.orig))
         except Exception:
-            logger.warning("sweeping failed", exc_info=True)
+            logger.exception("sweeping failed")
         await asyncio.sleep(_INTERVAL.total_seconds())
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from mien.database.connection import database_url
 from mien.resources import Resources, open_resources
@@ -60,7 +61,7 @@ async def _work(resources: Resources) -> None:
             try:
                 await _serve(_Session(resources, engines))
             except Exception:
-                logger.warning("worker lost the database", exc_info=True)
+                logger.warning("worker starts over", exc_info=True)
             await asyncio.sleep(_PAUSE)
 
 
@@ -113,8 +114,10 @@ async def _alive(worker: _Session) -> AsyncIterator[None]:
             await asyncio.sleep(worker.resources.settings.worker_heartbeat.total_seconds())
             try:
                 await worker.beat()
+            except OperationalError as error:
+                logger.warning("heartbeat failed", reason=str(error.orig))
             except Exception:
-                logger.warning("heartbeat failed", exc_info=True)
+                logger.exception("heartbeat failed")
 
     await worker.beat()
     beating = asyncio.create_task(keep_beating())
