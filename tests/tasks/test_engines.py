@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,6 +64,14 @@ async def test_a_swap_tells_its_steps_and_gives_a_picture(engines: Engines) -> N
         "sha256": hashlib.sha256(swapped.picture).hexdigest(),
     }
     assert swapped.report["faces"] >= 1
+
+
+@pytest.mark.parametrize(("format", "decoded"), [("jpg", "jpeg"), ("webp", "webp")])
+async def test_the_result_has_the_wanted_format(engines: Engines, format: str, decoded: str) -> None:
+    async with engines.take() as engine:
+        swapped = await engine.swap(replace(REQUEST, format=format), LIMIT, ignore)
+    assert swapped.result["format"] == format
+    assert decode(swapped.picture).format == decoded
 
 
 @pytest.mark.parametrize(
@@ -122,6 +132,21 @@ async def test_giving_up_at_a_step_stops_the_process(engines: Engines) -> None:
         with pytest.raises(GivenUp):
             await engine.swap(REQUEST, LIMIT, give_up)
     assert not engine.alive
+
+
+async def test_a_process_that_cannot_start_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start() -> None:
+        async with Engines.running(load_settings(data_dir=tmp_path, workers=1, threads=1)) as engines:
+            await pid_of(engines)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", str(tmp_path / "missing"))
+        starting = asyncio.create_task(start())
+        await asyncio.sleep(0.1)
+        assert not starting.done()
+    await asyncio.wait_for(starting, 60)
 
 
 async def test_processes_ignore_the_signals_that_end_their_worker(engines: Engines) -> None:

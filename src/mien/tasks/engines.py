@@ -18,6 +18,7 @@ from mien.tasks import frames
 
 logger = structlog.get_logger(__name__)
 
+_START_TIMEOUT = 120.0  # seconds; a cold disk is slow
 _RESTART_PAUSE = 1.0  # seconds, so that a process that can't start doesn't eat a core
 _READ_AHEAD = 2**20  # bytes
 
@@ -62,6 +63,10 @@ class Engine:
     @property
     def alive(self) -> bool:
         return not self.killed and self.process.returncode is None
+
+    async def until_ready(self) -> None:
+        """Wait until the process has loaded its networks. Raises `EngineDied`."""
+        await self._receive()
 
     async def swap(
         self, request: SwapRequest, limit: timedelta, on_step: Callable[[str], Awaitable[None]]
@@ -156,21 +161,26 @@ class Engines:
                 self._free.put_nowait(engine)
 
     async def _keep(self, settings: Settings) -> None:
-        """Keep one process running."""
+        """Keep one process running until cancelled."""
         while True:
-            engine = await _spawn(settings)
             try:
-                await engine._receive()  # it's ready
-                logger.info("engine process ready", child=engine.process.pid)
-                self._free.put_nowait(engine)
-                status = await engine.process.wait()
-                logger.warning("engine process ended", child=engine.process.pid, status=status)
-            except EngineDied:
-                logger.error("engine process could not start", child=engine.process.pid)
+                await self._run_one(settings)
+            except (EngineDied, OSError):
+                logger.exception("engine process could not start")
                 await asyncio.sleep(_RESTART_PAUSE)
-            finally:
-                engine.kill()
-                await engine.process.wait()
+
+    async def _run_one(self, settings: Settings) -> None:
+        engine = await _spawn(settings)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                await engine.until_ready()
+            logger.info("engine process ready", child=engine.process.pid)
+            self._free.put_nowait(engine)
+            status = await engine.process.wait()
+            logger.warning("engine process ended", child=engine.process.pid, status=status)
+        finally:
+            engine.kill()
+            await engine.process.wait()
 
     async def _all_free(self, count: int) -> None:
         warm = [await self._free.get() for _ in range(count)]

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 _JOB = "run_task"
 _QUEUE = "tasks"
+_CONNECTIONS = 8  # a job needs one only to be taken and to be deleted
 
 # Never opened: it defers on its callers' connections only.
 _deferrer = App(connector=PsycopgConnector())
@@ -38,7 +39,7 @@ async def serve(
     Cancelled, it takes no further job, waits up to `grace` for those under way, then cancels them. Returns or
     raises when the database is gone.
     """
-    app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=concurrency + 3))
+    app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=_CONNECTIONS))
     app.task(name=_JOB, queue=_QUEUE)(run_task)
     async with app.open_async():
         await app.run_worker_async(

@@ -21,7 +21,6 @@ EXAMPLE_ADDRESS = (
     f"https://swap.example.com/files/1798675200/Zm9yIGV4YW1wbGU/results/{EXAMPLE_ID}/1/face-swap.png"
 )
 
-
 _ADDRESS = r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f/?#][^\s\x00-\x1f]*"
 _PICTURE_PATTERN = rf"^({_ADDRESS}|[Dd][Aa][Tt][Aa]:[^\x00]*)$"
 

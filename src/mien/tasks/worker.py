@@ -59,14 +59,14 @@ async def _work(resources: Resources) -> None:
     async with Engines.running(resources.settings) as engines:
         while True:
             try:
-                await _serve(_Session(resources, engines))
+                await _serve(WorkerSession(resources, engines))
             except Exception:
                 logger.warning("worker starts over", exc_info=True)
             await asyncio.sleep(_PAUSE)
 
 
 @dataclass(frozen=True)
-class _Session:
+class WorkerSession:
     """A worker from one connecting to the database to the next, under an id of its own."""
 
     resources: Resources
@@ -91,7 +91,7 @@ class _Session:
             await give_back(self.resources, task)
 
 
-async def _serve(worker: _Session) -> None:
+async def _serve(worker: WorkerSession) -> None:
     settings = worker.resources.settings
     async with _alive(worker):
         logger.info("worker started", worker_id=str(worker.id))
@@ -106,7 +106,7 @@ async def _serve(worker: _Session) -> None:
 
 
 @asynccontextmanager
-async def _alive(worker: _Session) -> AsyncIterator[None]:
+async def _alive(worker: WorkerSession) -> AsyncIterator[None]:
     """Have a heartbeat meanwhile."""
 
     async def keep_beating() -> None:
