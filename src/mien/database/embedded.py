@@ -116,6 +116,8 @@ class EmbeddedServer:
 
     def is_alive(self) -> bool:
         """Whether any process of the server lives."""
+        if not self.exists():
+            return False
         lock = _try_lock(self._folder / "alive.lock", fcntl.LOCK_EX)
         if lock:
             lock.close()
