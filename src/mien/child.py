@@ -6,25 +6,24 @@
 LIFELINE is the reading end of a pipe whose other end the supervisor alone has, and never writes to: when it
 ends, the supervisor is gone, however it went, and this process follows. SOCKET is the listening socket of the
 API; DIED is the number of the worker that this one takes the place of. Settings come through the environment.
+
+Each role imports what it needs when it's called: so a process that still imports watches its lifeline, too.
 """
 
 import asyncio
+import math
 import os
 import socket
 import sys
 import threading
 
 import structlog
-import uvicorn
 
 from mien.errors import SetupError
-from mien.resources import open_resources
-from mien.server import create_app
 from mien.settings import Settings, load_settings
-from mien.tasks import reaper, worker
 from mien.telemetry import configure_logging
 
-logger = structlog.get_logger(__name__)
+logger = structlog.get_logger("mien.child")
 
 _BURY_TIMEOUT = 10.0  # seconds
 
@@ -45,28 +44,37 @@ def main(role: str, lifeline: str, number: str = "") -> int:
 
 
 def _serve(settings: Settings, listening: socket.socket) -> None:
+    import uvicorn
+
+    from mien.server import create_app
+
     config = uvicorn.Config(
         create_app(settings),
         log_config=None,  # ours
         access_log=False,
         server_header=False,
         proxy_headers=False,  # MIEN_PUBLIC_URL says what clients see
-        timeout_graceful_shutdown=int(settings.stop_grace.total_seconds()),
+        timeout_graceful_shutdown=math.ceil(settings.stop_grace.total_seconds()),
     )
     uvicorn.Server(config).run(sockets=[listening])
 
 
 async def _work(settings: Settings, died: int | None) -> None:
+    from mien.tasks import worker
+
     if died:
         try:
             async with asyncio.timeout(_BURY_TIMEOUT):
                 await _bury(settings, died)
         except Exception:
-            logger.warning("the dead worker's tasks wait until its silence is noticed", exc_info=True)
+            logger.warning("a dead worker's tasks wait until its silence is noticed", exc_info=True)
     await worker.run(settings)
 
 
 async def _bury(settings: Settings, died: int) -> None:
+    from mien.resources import open_resources
+    from mien.tasks import reaper
+
     resources = open_resources(settings)
     try:
         await reaper.bury(resources, died)

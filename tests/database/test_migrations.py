@@ -76,6 +76,21 @@ def _job_objects(url: str) -> set[tuple[str, str]]:
         )
 
 
+def test_older_job_tables_are_brought_up_to_the_installed_procrastinate(
+    database_url: str, empty_database_url: str
+) -> None:
+    files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    before = files[:-3]
+    with psycopg.connect(empty_database_url) as connection:
+        for path in before:
+            connection.execute(path.read_bytes())
+        connection.execute(f"COMMENT ON TABLE procrastinate_jobs IS '{before[-1].name}'".encode())
+    assert _job_objects(empty_database_url) != _job_objects(database_url)
+    migrate(empty_database_url)
+    assert _current(empty_database_url)
+    assert _job_objects(empty_database_url) == _job_objects(database_url)
+
+
 def test_migrating_again_changes_nothing(database_url: str) -> None:
     migrate(database_url)
     assert _current(database_url)

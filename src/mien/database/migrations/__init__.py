@@ -1,8 +1,7 @@
 """The schema's history, and the one way to bring a database up to date.
 
 Revisions in `versions/` are written by hand; a test compares their result with the tables' declarations. The
-tables of Procrastinate come from the migration files that it ships: each revision names the ones it applies,
-so that a new and an old database end up the same.
+tables of Procrastinate come from the SQL that it ships.
 """
 
 import time
@@ -18,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from mien.database.migrations import job_tables
 from mien.errors import SetupError
 
 logger = structlog.get_logger(__name__)
@@ -37,6 +37,7 @@ def migrate(url: str) -> None:
     with _reach(url) as connection, connection.begin():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         if not is_current(connection):
+            job_tables.update(connection)
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -93,7 +94,7 @@ def is_current(connection: Connection) -> bool:
         raise SetupError(
             "The database was last used by a newer version of Mien: run that version or a later one."
         )
-    return current == scripts.get_current_head()
+    return current == scripts.get_current_head() and job_tables.are_current(connection)
 
 
 def _config() -> Config:

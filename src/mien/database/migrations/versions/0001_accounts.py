@@ -1,16 +1,13 @@
-"""Accounts, their keys, and the tables of Procrastinate."""
+"""Accounts and their keys."""
 
 import sqlalchemy as sa
 from alembic import op
-
-from mien.database.migrations.procrastinate import apply_job_tables
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    apply_job_tables(op.get_bind(), after="", until="03.04.00_50_post_add_retry_failed_job_procedure.sql")
     op.create_table(
         "accounts",
         sa.Column("id", sa.Uuid(), nullable=False),
