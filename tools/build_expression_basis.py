@@ -6,10 +6,10 @@ Writes `expression_basis.npz` and its card. What it holds, and how it is learnt:
 
 * `mean_face`, float32[478, 3]: the ten people's mean in the canonical frame, made symmetric.
 * `components`, float32[80, 1434], and `expression_gain`, float32[80, 80]: the Wiener filter that splits a
-  difference D of two faces into expression E = componentsᵀ · gain · components · D and identity D − E. With the
-  covariances Σe of expression displacements (each person's 16 expression tiles, portrait and selfie minus the
-  person's median) and Σi of identity (the medians minus the mean), gain = Σe (Σe + 2 Σi + 6 τ I)⁻¹. Ten people
-  span nine directions only, so a broad prior τ I, with the mean variance of Σi, stands for all others.
+  difference D of two faces into expression E = componentsᵀ · gain · components · D and identity D − E. With
+  the covariances Σe of expression displacements (each person's 16 expression tiles, portrait and selfie minus
+  the person's median) and Σi of identity (the medians minus the mean), gain = Σe (Σe + 2 Σi + 6 τ I)⁻¹. Ten
+  people span nine directions only, so a broad prior τ I, with the mean variance of Σi, stands for the rest.
   Mirror images of all faces double the data.
 
 Printed for people left out: the share of the expression that the filter catches (high is good), and the share
@@ -70,7 +70,9 @@ def read_people() -> list[Person]:
     detector, mesh = Network("centerface.onnx", 2), Network("face_landmarks_478.onnx", 2)
 
     def meshes(path: Path) -> Points:
-        image = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        if image is None:
+            raise SystemExit(f"{path} is missing: install openpeople with its pictures")
         found = detect(image, detector)
         faces = zip(found.boxes, found.keypoints, strict=True)
         return np.stack([find_landmarks(image, *face, mesh)[0].astype(np.float64) * FLIP for face in faces])
@@ -93,7 +95,7 @@ def mirror_all() -> NDArray[np.intp]:
 
 
 def find_mean_face(portraits: list[Points]) -> Points:
-    """Generalised Procrustes mean in the pose of the canonical face, symmetric, eye corners one unit apart."""
+    """Generalised Procrustes mean, posed like the canonical face, symmetric, eye corners one unit apart."""
     mean = load_table("canonical_face_468.npz")["vertices_cm"].astype(np.float64)
     for _ in range(10):
         mean = np.mean([align(points, mean) for points in portraits], axis=0)
@@ -158,8 +160,8 @@ def write(out: Path, arrays: dict[str, NDArray[np.float32]]) -> None:
     data = path.read_bytes()
     card = {
         "name": "Expression basis",
-        "what": "Mean face and the Wiener filter that splits the difference of two face meshes into expression "
-        "and identity.",
+        "what": "Mean face and the Wiener filter that splits the difference of two face meshes into "
+        "expression and identity.",
         "made_by": "tools/build_expression_basis.py",
         "source_package": f"openpeople {version('openpeople')} (PyPI): ten synthetic people, MIT",
         "license": "Apache-2.0",

@@ -2,12 +2,11 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.engine.models import Float
+from mien.engine.arrays import RGB, Float
 
 
-def blend(face: Float, around: NDArray[np.uint8], mask: Float) -> NDArray[np.uint8]:
+def blend(face: Float, around: RGB, mask: Float) -> RGB:
     """face · mask + around · (1 − mask).
 
     face: float32[H, W, 3] in 0–255, around: uint8[H, W, 3], mask: float32[H, W] in [0, 1]. Where the mask is

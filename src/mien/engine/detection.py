@@ -9,11 +9,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.engine.models import Float, Network
-
-RGB = NDArray[np.uint8]
+from mien.engine.arrays import RGB, Float, Index
+from mien.engine.models import Network
 
 FIRST_SIDE = 640
 SECOND_SIDE = 1280
@@ -139,12 +137,12 @@ def _ordered(found: Detections) -> Detections:
     return _take(found, np.lexsort((y, x, -_areas(found.boxes))))
 
 
-def _take(found: Detections, index: NDArray[np.intp]) -> Detections:
+def _take(found: Detections, index: Index) -> Detections:
     return Detections(found.boxes[index], found.scores[index], found.keypoints[index])
 
 
 def _sides(boxes: Float) -> Float:
-    return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    return np.asarray(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]))
 
 
 def _areas(boxes: Float) -> Float:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.engine.arrays import RGB, Float
 from mien.engine.detection import Detections, detect
 from mien.engine.landmarks import eye_distance, find_landmarks
-from mien.engine.models import Float, Network
+from mien.engine.models import Network
 from mien.engine.pose import Pose, estimate_pose
 from mien.engine.topology import LEFT_EYE, NOSE_TIP, RIGHT_EYE
 from mien.errors import FaceUnusable, NoFaceFound, TargetIndexOutOfRange
@@ -62,15 +62,13 @@ class Face:
         return eye_distance(self.landmarks)
 
 
-def find_faces(image: NDArray[np.uint8], detector: Network, mesh: Network) -> tuple[Face, ...]:
+def find_faces(image: RGB, detector: Network, mesh: Network) -> tuple[Face, ...]:
     """All faces, largest first."""
     found = detect(image, detector)
     return tuple(_look_at(image, found, index, mesh) for index in range(len(found)))
 
 
-def find_face(
-    image: NDArray[np.uint8], index: int, role: Role, detector: Network, mesh: Network
-) -> tuple[Face, int]:
+def find_face(image: RGB, index: int, role: Role, detector: Network, mesh: Network) -> tuple[Face, int]:
     """Face number `index` and how many there are.
 
     Raises `NoFaceFound`, `TargetIndexOutOfRange` or `FaceUnusable`.
@@ -96,7 +94,7 @@ def find_face(
     return face, len(found)
 
 
-def _look_at(image: NDArray[np.uint8], found: Detections, index: int, mesh: Network) -> Face:
+def _look_at(image: RGB, found: Detections, index: int, mesh: Network) -> Face:
     box, keypoints = found.boxes[index], found.keypoints[index]
     landmarks, unrest = find_landmarks(image, box, keypoints, mesh)
     pose = estimate_pose(landmarks)

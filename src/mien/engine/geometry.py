@@ -4,11 +4,20 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.engine.models import Float, load_table
-from mien.engine.pose import Points, Pose, angle_between
-from mien.engine.topology import EYES, INNER_LIPS, LEFT_BROW, MESH_POINTS, OUTER_LIPS, OVAL, RIGHT_BROW
+from mien.engine.arrays import RGB, Float, Index
+from mien.engine.models import load_table
+from mien.engine.pose import Pose, angle_between
+from mien.engine.topology import (
+    EYES,
+    INNER_LIPS,
+    LEFT_BROW,
+    MESH_POINTS,
+    OUTER_LIPS,
+    OVAL,
+    RIGHT_BROW,
+    triangles,
+)
 
 EXAGGERATION = 1.3
 """A little more than the difference itself: the mesh network pulls every face towards its mean."""
@@ -23,9 +32,9 @@ LID_REACH = 0.35
 LIP_FOLLOWING = 0.7
 
 LID_UNDERSTATEMENT = 0.55
-"""The mesh network understates how far lids differ: of a true difference it shows about 0.7 (fitted against an
-independent landmark model), so that the source's lids, drawn into the target's opening, look this part of the
-shown difference too open or too shut."""
+"""The mesh network understates how far lids differ: of a true difference it shows about 0.7 (fitted against
+an independent landmark model), so that the source's lids, drawn into the target's opening, look this part of
+the shown difference too open or too shut."""
 
 LID_MARGIN = 0.88
 """Lashes and lid rims come along with the source's lids; without this the eyes look a little too open."""
@@ -37,7 +46,7 @@ class ResultShape:
     expression: float64[478, 3], source minus target in the canonical frame, in eye distances."""
 
     points: Float
-    expression: Points
+    expression: Float
 
 
 def result_shape(
@@ -55,22 +64,21 @@ def result_shape(
     return ResultShape(points, expression)
 
 
-def expression_part(difference: Points) -> Points:
+def expression_part(difference: Float) -> Float:
     """What of a displacement [478, 3] in the canonical frame is expression (Wiener filter)."""
     basis = load_table("expression_basis.npz")
     components = basis["components"]
     coefficients = basis["expression_gain"] @ (components @ difference.ravel())
-    part: Points = (components.T @ coefficients).reshape(difference.shape)
-    return part
+    return np.asarray((components.T @ coefficients).reshape(difference.shape))
 
 
-def _plausible(displacement: Points) -> Points:
+def _plausible(displacement: Float) -> Float:
     length = np.linalg.norm(displacement, axis=1, keepdims=True)
     # Soft limit: small displacements pass unchanged, large ones approach MAX_SHIFT.
-    return displacement / np.maximum(1, length / MAX_SHIFT) ** 0.5
+    return np.asarray(displacement / np.sqrt(np.maximum(1, length / MAX_SHIFT)))
 
 
-def eye_openness(points: Float, ring: NDArray[np.intp]) -> float:
+def eye_openness(points: Float, ring: Index) -> float:
     """Gap between the lids over the eye's width."""
     gap = np.mean([np.linalg.norm(points[ring[8 + k], :2] - points[ring[8 - k], :2]) for k in (3, 4, 5)])
     return float(gap / max(float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2])), 1e-6))
@@ -94,7 +102,7 @@ def _keep_openings(points: Float, source: Float, target: Float) -> None:
     points[OUTER_LIPS, :2] += LIP_FOLLOWING * shift
 
 
-def _lid_stretch(source: Float, target: Float, ring: NDArray[np.intp]) -> float:
+def _lid_stretch(source: Float, target: Float, ring: Index) -> float:
     """Factor on the target's lid opening under which the source's lids look as open as the target's."""
     wanted, own = eye_openness(target, ring), eye_openness(source, ring)
     more = LID_UNDERSTATEMENT * (wanted - own) / max(wanted, 1e-3)
@@ -103,7 +111,7 @@ def _lid_stretch(source: Float, target: Float, ring: NDArray[np.intp]) -> float:
 
 def _between_corners(
     before: Float, after: Float, first: np.intp, second: np.intp, stretch: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Float, Float]:
     """The map that takes both corners along and stretches lengths across the line between them."""
     old, new = (points[second, :2] - points[first, :2] for points in (before, after))
     old_length, new_length = max(np.hypot(*old), 1e-6), max(np.hypot(*new), 1e-6)
@@ -114,7 +122,7 @@ def _between_corners(
     return linear, middle_after - linear @ middle_before
 
 
-def _drag(points: Float, ring: NDArray[np.intp], moved: NDArray[np.float64], reach: float) -> None:
+def _drag(points: Float, ring: Index, moved: Float, reach: float) -> None:
     """Move a lid line; creases and lashes follow, brows stay."""
     shift = moved - points[ring, :2]
     away = np.linalg.norm(points[:MESH_POINTS, None, :2] - points[None, ring, :2], axis=2)  # 468,16
@@ -125,13 +133,24 @@ def _drag(points: Float, ring: NDArray[np.intp], moved: NDArray[np.float64], rea
     points[ring, :2] = moved
 
 
-def smoothstep(x: NDArray[np.floating], low: float = 0.0, high: float = 1.0) -> NDArray[np.floating]:
+def normals(points: Float) -> Float:
+    """Unit normals at the 468 points: x to the picture's right, y up, z to the viewer."""
+    vertices = points[:MESH_POINTS].astype(np.float64) * [1, -1, -1]
+    a, b, c = (vertices[triangles()[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    total = np.zeros((MESH_POINTS, 3))
+    for k in range(3):
+        np.add.at(total, triangles()[:, k], across)
+    return np.asarray(total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-9))
+
+
+def smoothstep(x: Float, low: float = 0.0, high: float = 1.0) -> Float:
     """0 up to `low`, 1 from `high`, smooth between."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def bend(image: NDArray[np.uint8], before: Float, after: Float, eye_distance: float) -> NDArray[np.uint8]:
+def bend(image: RGB, before: Float, after: Float, eye_distance: float) -> RGB:
     """The picture around the face follows its new shape.
 
     image: uint8[H, W, 3]. before, after: float32[N, ≥2], the target's mesh and the result's, in its pixels.
@@ -158,13 +177,13 @@ def bend(image: NDArray[np.uint8], before: Float, after: Float, eye_distance: fl
     return np.asarray(bent, np.uint8)
 
 
-def _thin_plate(centres: Float, values: Float, at: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
+def _thin_plate(centres: Float, values: Float, at: Float, unit: float) -> Float:
     """Interpolate `values` [N, 2] given at `centres` [N, 2] at other places [M, 2]."""
     centres, at = centres.astype(np.float64) / unit, at / unit
 
-    def kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    def kernel(a: Float, b: Float) -> Float:
         squared = ((a[:, None] - b[None]) ** 2).sum(axis=2)
-        result: NDArray[np.float64] = squared * np.log(squared + 1e-12)
+        result: Float = squared * np.log(squared + 1e-12)
         return result
 
     count = len(centres)
@@ -175,7 +194,7 @@ def _thin_plate(centres: Float, values: Float, at: NDArray[np.float64], unit: fl
     right = np.zeros((count + 3, 2))
     right[:count] = values
     weights = np.linalg.solve(system, right)
-    evaluated: NDArray[np.float64] = np.column_stack([kernel(at, centres), np.ones(len(at)), at]) @ weights
+    evaluated: Float = np.column_stack([kernel(at, centres), np.ones(len(at)), at]) @ weights
     return evaluated
 
 

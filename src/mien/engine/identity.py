@@ -1,10 +1,10 @@
 """Whose face is it? Embeddings for the report."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.engine.arrays import RGB, Float
 from mien.engine.landmarks import square_crop, warp_crop
-from mien.engine.models import Float, Network
+from mien.engine.models import Network
 from mien.engine.topology import LEFT_EYE_OUTER, MESH_POINTS, RIGHT_EYE_OUTER
 
 CROP = 224
@@ -14,7 +14,7 @@ SAME_PERSON = 0.674
 """Cosine at which false matches and false rejections are equally frequent (2.3 % each on frontal faces)."""
 
 
-def embed(image: NDArray[np.uint8], landmarks: Float, network: Network) -> Float:
+def embed(image: RGB, landmarks: Float, network: Network) -> Float:
     """float32[1024] of unit length; compare two by their dot product."""
     points = landmarks[:MESH_POINTS, :2].astype(np.float64)
     right, left = points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER]
@@ -25,4 +25,4 @@ def embed(image: NDArray[np.uint8], landmarks: Float, network: Network) -> Float
     centre = ((low + high) / 2) @ upright
     crop_from_image = square_crop(centre, float((high - low).max()) * CROP_EXTENT, angle, CROP)
     crop = warp_crop(image, crop_from_image, CROP)
-    return network(crop[None].astype(np.float32))["embedding"][0]
+    return np.asarray(network(crop[None].astype(np.float32))["embedding"][0])

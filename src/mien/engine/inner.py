@@ -5,11 +5,10 @@ Gaze, lid opening and the mouth's inside are the target's; iris, lids and lips a
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.engine.arrays import Float, Index
 from mien.engine.geometry import eye_openness, smoothstep
-from mien.engine.models import Float
-from mien.engine.texture import Raster
+from mien.engine.raster import Raster
 from mien.engine.topology import EYES, INNER_LIPS, OUTER_LIPS
 
 CLOSED_EYE = 0.11
@@ -17,6 +16,9 @@ CLOSED_EYE = 0.11
 
 OPEN_MOUTH = 0.06
 """Lip gap over mouth width above which the mouth's inside shows."""
+
+SEAM = 0.02
+"""Width of the line between closed lips, in face widths."""
 
 MAX_SIDEWAYS, MAX_UPWARDS = 0.22, 0.08
 """How far an iris may be moved, in eye widths."""
@@ -28,12 +30,15 @@ def mouth_openness(points: Float) -> float:
     return float(gap / max(float(np.linalg.norm(points[78, :2] - points[308, :2])), 1e-6))
 
 
-def tuck_lips(source: Float, source_opening: float, target_opening: float) -> Float:
-    """Move the source's inner lip line a little into its lips, so that neither its teeth nor the dark slit between
-    its lips lies on the result's. float32[478, 2] in and out."""
-    if source_opening > OPEN_MOUTH:
-        depth = 0.12
-    elif target_opening > OPEN_MOUTH:
+def tuck_lips(source: Float, target: Float) -> Float:
+    """Move the source's inner lip line a little into its lips, so that neither its teeth nor the dark slit
+    between its lips lies on the result's lips.
+
+    source: float32[478, 2], also returned so. target: float32[478, ≥2], whose lips tell what is needed.
+    """
+    if mouth_openness(source) > OPEN_MOUTH:
+        depth = 0.25
+    elif mouth_openness(target) > OPEN_MOUTH:
         depth = 0.05
     else:
         return source  # both shut: the slit belongs there
@@ -45,11 +50,11 @@ def tuck_lips(source: Float, source_opening: float, target_opening: float) -> Fl
 def place_irises(coordinates: Float, raster: Raster, result: Float, source: Float) -> None:
     """Within the lids, look where the target looks, with irises that stay round.
 
-    The mesh alone would squeeze an iris between narrowed lids; an eyeball is only covered by them. So around the
-    iris the map becomes a similarity, which the lids' line cuts off.
+    The mesh alone would squeeze an iris between narrowed lids; an eyeball is only covered by them. So around
+    the iris the map becomes a similarity, which the lids' line cuts off.
 
-    coordinates: float32[rows, columns, 2], where in the source each cell's colour comes from; changed in place.
-    result: [478, ≥2] in the result's pixels. source: [478, 2] in the source patch's pixels.
+    coordinates: float32[rows, columns, 2], where in the source each cell's colour comes from; changed in
+    place. result: [478, ≥2] in the result's pixels. source: [478, 2] in the source patch's pixels.
     """
     cells = (result[:, :2] + 0.5) / raster.cell - 0.5
     rows, columns = raster.ids.shape
@@ -72,9 +77,9 @@ def place_irises(coordinates: Float, raster: Raster, result: Float, source: Floa
         window += weight[..., None] * (eyeball - window).astype(np.float32)
 
 
-def _eyeball(cells: Float, source: Float, ring: NDArray[np.intp]) -> NDArray[np.float64]:
-    """`source_from_cells`, float64[2, 2]: a similarity by the eye's width; flatter where the source's lids are
-    less open than the result's, or its lid skin would show between them."""
+def _eyeball(cells: Float, source: Float, ring: Index) -> Float:
+    """`source_from_cells`, float64[2, 2]: a similarity by the eye's width; flatter where the source's lids
+    are less open than the result's, or its lid skin would show between them."""
     across_cells, across_source = (p[ring[8]] - p[ring[0]] for p in (cells, source))
     width_cells, width_source = max(np.hypot(*across_cells), 1e-6), max(np.hypot(*across_source), 1e-6)
     axes_cells = np.array([across_cells, [-across_cells[1], across_cells[0]]]) / width_cells
@@ -84,7 +89,7 @@ def _eyeball(cells: Float, source: Float, ring: NDArray[np.intp]) -> NDArray[np.
     return np.asarray(axes_source.T @ np.diag([scale, scale * flatter]) @ axes_cells)
 
 
-def _gaze_shift(source: Float, ring: NDArray[np.intp], iris: NDArray[np.intp], seen: Float) -> Float:
+def _gaze_shift(source: Float, ring: Index, iris: Index, seen: Float) -> Float:
     """From what the mesh puts where the target's iris is, to the source's iris, within the eye's limits."""
     shift = source[iris[0]] - seen
     across = source[ring[8]] - source[ring[0]]
@@ -114,16 +119,30 @@ def _around(centre: Float, radius: float, shape: tuple[int, ...]) -> Float:
 
 
 def mouth_inside(
-    points: Float, shape: tuple[int, int], face_width: float
-) -> tuple[Float, tuple[slice, slice]]:
-    """Soft mask of the open mouth, and the window of the picture that it covers."""
+    points: Float, target: Float, source: Float, shape: tuple[int, int], face_width: float
+) -> Float:
+    """Soft mask, float32 of `shape`, of what the mouth keeps of the target.
+
+    Between the lips of an open mouth that is all. Where only the source is open it is the line along which
+    lips meet, or its teeth would show there. points: the result's mesh in pixels. target, source: the faces'
+    own.
+    """
+    mask = np.zeros(shape, np.float32)
+    if mouth_openness(target) > OPEN_MOUTH:
+        stroke = 0
+    elif mouth_openness(source) > OPEN_MOUTH:
+        stroke = max(1, round(face_width * SEAM))
+    else:
+        return mask
     feather = max(0.8, face_width * 0.005)
-    low = np.maximum(np.floor(points[INNER_LIPS, :2].min(axis=0) - 4 * feather).astype(int), 0)
-    high = np.ceil(points[INNER_LIPS, :2].max(axis=0) + 4 * feather).astype(int) + 1
-    high = np.maximum(np.minimum(high, [shape[1], shape[0]]), low)
-    inside = np.zeros((high[1] - low[1], high[0] - low[0]), np.float32)
+    margin = 4 * feather + stroke
+    low = np.maximum(np.floor(points[INNER_LIPS, :2].min(axis=0) - margin).astype(int), 0)
+    high = np.ceil(points[INNER_LIPS, :2].max(axis=0) + margin).astype(int) + 1
+    inside = np.ascontiguousarray(mask[low[1] : high[1], low[0] : high[0]])
     if inside.size:
         outline = np.round((points[INNER_LIPS, :2] - low) * 16).astype(np.int32)
-        cv2.fillPoly(inside, [outline], 1.0, lineType=cv2.LINE_8, shift=4)
-        inside = np.asarray(cv2.GaussianBlur(inside, (0, 0), feather), np.float32)
-    return inside, (slice(low[1], high[1]), slice(low[0], high[0]))
+        cv2.fillPoly(inside, [outline], 1.0, shift=4)
+        if stroke:
+            cv2.polylines(inside, [outline], True, 1.0, stroke, shift=4)
+        mask[low[1] : high[1], low[0] : high[0]] = cv2.GaussianBlur(inside, (0, 0), feather)
+    return mask

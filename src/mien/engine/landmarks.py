@@ -6,20 +6,18 @@ same scale. Pixel centres lie at whole numbers, as OpenCV counts.
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.engine.models import Float, Network
+from mien.engine.arrays import RGB, Float
+from mien.engine.models import Network
 from mien.engine.topology import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 CROP = 192
 CROP_EXTENTS = (1.5, 1.35, 1.35)
-"""Sides of the crops of the passes, in lengths of the face. The first comes from the detector and is loose; closer
-ones read lids and lips a tenth more truly."""
+"""Sides of the crops of the passes, in lengths of the face. The first comes from the detector and is loose;
+closer ones read lids and lips a tenth more truly."""
 
 
-def find_landmarks(
-    image: NDArray[np.uint8], box: Float, keypoints: Float, network: Network
-) -> tuple[Float, float]:
+def find_landmarks(image: RGB, box: Float, keypoints: Float, network: Network) -> tuple[Float, float]:
     """Points of the face in `box` and how far (in eye distances) they still moved in the last pass."""
     centre = (box[:2] + box[2:]) / 2
     extent = float((box[2:] - box[:2]).max())
@@ -44,7 +42,7 @@ def _angle(right_eye: Float, left_eye: Float) -> float:
     return float(np.arctan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]))
 
 
-def _run(image: NDArray[np.uint8], centre: Float, side: float, angle: float, network: Network) -> Float:
+def _run(image: RGB, centre: Float, side: float, angle: float, network: Network) -> Float:
     crop_from_image = square_crop(centre, side, angle, CROP)
     crop = warp_crop(image, crop_from_image, CROP)
     raw = network(crop[None].astype(np.float32) / 255)["landmarks"][0]
@@ -54,7 +52,7 @@ def _run(image: NDArray[np.uint8], centre: Float, side: float, angle: float, net
     return np.column_stack([xy, raw[:, 2] * side / CROP]).astype(np.float32)
 
 
-def square_crop(centre: Float, side: float, angle: float, size: int) -> NDArray[np.float64]:
+def square_crop(centre: Float, side: float, angle: float, size: int) -> Float:
     """`crop_from_image`, float64[2, 3]: a turned square of `side` pixels becomes size × size, upright."""
     scale = size / side
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
@@ -63,7 +61,7 @@ def square_crop(centre: Float, side: float, angle: float, size: int) -> NDArray[
     return np.column_stack([linear, middle - linear @ np.asarray(centre, np.float64)])
 
 
-def warp_crop(image: NDArray[np.uint8], crop_from_image: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+def warp_crop(image: RGB, crop_from_image: Float, size: int) -> RGB:
     """The crop, uint8[size, size, 3]; averaged, not sampled, where the picture is much larger."""
     scale = float(np.hypot(*crop_from_image[:, 0]))
     if scale < 0.5:
@@ -74,9 +72,7 @@ def warp_crop(image: NDArray[np.uint8], crop_from_image: NDArray[np.float64], si
     return np.asarray(crop, np.uint8)
 
 
-def _shrunk(
-    image: NDArray[np.uint8], crop_from_image: NDArray[np.float64], size: int, scale: float
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _shrunk(image: RGB, crop_from_image: Float, size: int, scale: float) -> tuple[RGB, Float]:
     """The window that the crop looks at, at about twice the crop's resolution, and the way from there."""
     corners = np.array([[-1, -1], [size, -1], [-1, size], [size, size]], np.float64)
     image_from_crop = cv2.invertAffineTransform(crop_from_image)

@@ -2,19 +2,31 @@
 
 Light is estimated on skin alone, at a fraction of the resolution, in Lab: spherical harmonics on the mesh's
 normals (Ramamoorthi & Hanrahan 2001: nine terms carry nearly all diffuse light), fitted by reweighted least
-squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up fall out, plus the smooth rest that
-they leave. The quotient of the target's and the source's estimate relights the source.
+squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up fall out, plus the smooth rest
+that they leave. The quotient of the target's and the source's estimate relights the source.
 """
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.engine.models import Float
-from mien.engine.texture import Raster
-from mien.engine.topology import LEFT_BROW, LEFT_EYE, LOWER_FACE, OUTER_LIPS, OVAL, RIGHT_BROW, RIGHT_EYE
+from mien.engine.arrays import RGB, Float, Mask
+from mien.engine.drawing import area, disc
+from mien.engine.raster import Raster
+from mien.engine.texture import Layers
+from mien.engine.topology import (
+    FOREHEAD,
+    LEFT_BROW,
+    LEFT_EYE,
+    LOWER_FACE,
+    NOSE_BASE,
+    OUTER_LIPS,
+    OVAL,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    mirror,
+)
 
 GRID = 72
 """Cells across the face: light is smooth."""
@@ -23,27 +35,35 @@ SMOOTH = 0.16
 """Sigma of the smooth rest, in face widths."""
 
 RELIEF = 0.06
-"""Sigma, in face widths, that evens the mesh's normals: lids and lips cast shadows that harmonics can't tell."""
+"""Sigma, in face widths, that evens the mesh's normals: lids and lips cast shadows that harmonics can't
+tell."""
 
 DARK_OUTLIER, BEARD_OUTLIER, BRIGHT_OUTLIER = 40.0, 22.0, 18.0
-"""Lightness (of 100) below or above the fit at which a cell is no lit skin: a cast shadow may be deep, stubble
-is not, and a highlight is brighter."""
+"""Lightness (of 100) below or above the fit at which a cell is no lit skin: a cast shadow may be deep,
+stubble is not, and a highlight is brighter."""
 
 MAX_GAIN = 3.0
+MAX_VIVIDNESS = 1.25
+"""Chroma grows with luma, but no further: dark colours are noisy."""
+
+NEUTRAL = 0.5
+"""Where OpenCV puts grey in the chroma planes of float pictures."""
 
 
 @dataclass(frozen=True)
 class Skin:
     """Where skin is expected, on the light's grid.
 
-    face: bool[h, w], within the face's outline. candidates: bool[h, w], skin there unless something covers it.
-    dark_limit: float32[h, w], how much darker than the fit skin may be. eyes: float32[h, w] in [0, 1], 1 in the
-    lid openings.
+    face: bool[h, w], within the face's outline. candidates: bool[h, w], skin there unless something covers
+    it. upper, lower: bool[h, w], above the nose's base, and where a beard would grow. dark_limit: float32[h,
+    w], how much darker than the fit skin may be. eyes: float32[h, w] in [0, 1], 1 in the lid openings.
     """
 
     raster: Raster
-    face: NDArray[np.bool_]
-    candidates: NDArray[np.bool_]
+    face: Mask
+    candidates: Mask
+    upper: Mask
+    lower: Mask
     dark_limit: Float
     eyes: Float
 
@@ -67,31 +87,39 @@ def skin_of(raster: Raster, face_width: float) -> Skin:
     every = max(1, round(face_width / raster.cell / GRID))
     coarse = raster.coarser(every)
     width = face_width / coarse.cell
-    face = np.zeros(coarse.ids.shape, np.uint8)
-    features = np.zeros_like(face)
-    lower = np.zeros_like(face)
-    eyes = np.zeros_like(face)
-    _fill(face, coarse, OVAL)
-    _fill(lower, coarse, LOWER_FACE)
-    for ring in (RIGHT_EYE, LEFT_EYE):
-        _fill(eyes, coarse, ring)
-    for ring in (RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW):
-        _fill(features, coarse, ring, hull=True)
-    face = cv2.erode(face, _disc(width * 0.03))
-    candidates = face & ~cv2.dilate(features, _disc(width * 0.02))
-    dark_limit = np.where(lower > 0, np.float32(BEARD_OUTLIER), np.float32(DARK_OUTLIER))
-    soft_eyes = cv2.GaussianBlur(eyes.astype(np.float32), (0, 0), max(0.5, width * 0.008))
-    return Skin(coarse, face.astype(bool), candidates.astype(bool), dark_limit, soft_eyes)
+    face = cv2.erode(area(coarse, OVAL), disc(width * 0.03)).astype(bool)
+    features = area(coarse, RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW, hull=True)
+    lower = area(coarse, LOWER_FACE).astype(bool)
+    above = _above_nose_base(coarse)
+    eyes = cv2.GaussianBlur(
+        area(coarse, RIGHT_EYE, LEFT_EYE).astype(np.float32), (0, 0), max(0.5, width * 0.008)
+    )
+    return Skin(
+        raster=coarse,
+        face=face,
+        candidates=face & ~cv2.dilate(features, disc(width * 0.02)).astype(bool),
+        upper=face & above,
+        lower=face & lower,
+        dark_limit=np.where(lower, np.float32(BEARD_OUTLIER), np.float32(DARK_OUTLIER)),
+        eyes=eyes,
+    )
 
 
-def estimate_light(image: NDArray[np.uint8], normals: NDArray[np.float64], skin: Skin) -> Light:
+def _above_nose_base(raster: Raster) -> Mask:
+    """bool[h, w]; above in the sense of the face, which may lie on its side."""
+    base, forehead = raster.points[NOSE_BASE], raster.points[FOREHEAD]
+    y, x = np.mgrid[: raster.ids.shape[0], : raster.ids.shape[1]]
+    return np.asarray((np.stack([x, y], axis=-1) - base) @ (forehead - base) > 0)
+
+
+def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     """Light of a face in `image`, uint8[H, W, 3] RGB, drawn where `skin` says."""
     rows, columns = skin.raster.ids.shape
     small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     direction = skin.raster.interpolate(normals) * skin.raster.covered[..., None]
     direction = cv2.GaussianBlur(direction, (0, 0), RELIEF * GRID)
-    direction /= np.linalg.norm(direction, axis=2, keepdims=True) + 1e-6
+    direction = direction / (np.linalg.norm(direction, axis=2, keepdims=True) + 1e-6)
     fit, weight = _fit_harmonics(lab, direction, skin)
     sigma = SMOOTH * GRID
     carried = cv2.GaussianBlur((lab - fit) * weight[..., None], (0, 0), sigma)
@@ -99,27 +127,53 @@ def estimate_light(image: NDArray[np.uint8], normals: NDArray[np.float64], skin:
     return Light(fit + carried / (share + 0.1)[..., None], fit, weight, lab)
 
 
-def relight(image: NDArray[np.uint8], own: Light, wanted: Light, skin: Skin, strength: float = 1.0) -> Float:
+def relight_layers(layers: Layers, wanted: Light, skin: Skin) -> tuple[Float, Light]:
+    """Texture under the target's light, float32[H, W, 3] RGB in 0–255, and the light it came with.
+
+    Each half of the source's face is lit in its own way, so each is relit by itself.
+    """
+    own = estimate_light(layers.own, layers.own_normals, skin)
+    face = relight(layers.own, own, wanted, skin)
+    if layers.mirrored_side is not None:
+        turned = layers.own_normals[mirror()] * [-1, 1, 1]
+        other = relight(
+            layers.mirrored_side, estimate_light(layers.mirrored_side, turned, skin), wanted, skin
+        )
+        face = other + (face - other) * layers.own_share[..., None]
+    return face, own
+
+
+def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
     """`image` under the light of another, float32[H, W, 3] RGB in 0–255.
 
-    Skin and what is darker is multiplied, like reflectance by light; what is brighter than skin keeps its
-    distance, so that highlights and eye whites don't blow out.
+    In luma and chroma (ITU-R BT.601). Luma of skin and of what is darker is multiplied, like reflectance by
+    light; what is brighter than skin keeps its distance, so that highlights and eye whites don't blow out.
+    Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
     change = wanted.low - own.low
     typical = np.median(change[skin.candidates], axis=0)
     limit = np.array([40, 14, 14], np.float32)
-    change = typical + strength * np.clip(change - typical, -limit, limit)
-    before = _rgb(own.low)
-    gain = np.clip(_rgb(own.low + change) / before, 1 / MAX_GAIN, MAX_GAIN)
+    change = typical + np.clip(change - typical, -limit, limit)
+    before, after = _luma_chroma(own.low), _luma_chroma(own.low + change)
+    gain = np.clip(after[..., 0] / before[..., 0], 1 / MAX_GAIN, MAX_GAIN)
     # Eye whites and irises see the light, not the skin's colour.
-    gain = gain ** (1 - 0.75 * skin.eyes[..., None])
-    skin_level, gain = (_enlarge(field, image.shape[:2]) for field in (before, gain))
-    pixels = image.astype(np.float32)
-    plain = cv2.min(pixels, skin_level)
-    above = cv2.subtract(pixels, plain)
-    return np.asarray(
-        cv2.add(cv2.multiply(plain, gain), cv2.multiply(above, np.minimum(gain, 1))), np.float32
-    )
+    gain = gain ** (1 - 0.75 * skin.eyes)
+    vividness = np.minimum(gain, MAX_VIVIDNESS)
+    shift = (after[..., 1:] - before[..., 1:] * vividness[..., None]) * (1 - 0.75 * skin.eyes[..., None])
+
+    shape = image.shape[:2]
+    luma, red, blue = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb))
+    skin_luma, full_gain = _enlarge(before[..., 0], shape), _enlarge(gain, shape)
+    plain = cv2.min(luma, skin_luma)
+    relit = plain * full_gain + (luma - plain) * np.minimum(full_gain, 1)
+    # Hair and pupils have little colour of their own to shift.
+    share = plain / skin_luma
+    full_vividness = np.minimum(full_gain, MAX_VIVIDNESS)
+    chroma = [
+        (plane - NEUTRAL) * full_vividness + _enlarge(shift[..., k], shape) * share + NEUTRAL
+        for k, plane in enumerate((red, blue))
+    ]
+    return np.asarray(cv2.cvtColor(cv2.merge([relit, *chroma]), cv2.COLOR_YCrCb2RGB), np.float32)
 
 
 def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Float]:
@@ -152,31 +206,24 @@ def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Flo
     return fit.astype(np.float32), weights
 
 
-def _harmonics(n: NDArray[np.floating]) -> NDArray[np.floating]:
+def _harmonics(n: Float) -> Float:
     """Real spherical harmonics up to degree 2 without their constants: [..., 3] to [..., 9]."""
     x, y, z = n[..., 0], n[..., 1], n[..., 2]
     return np.stack([np.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], axis=-1)
 
 
-def _biweight(squared: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.clip(1 - squared, 0, 1) ** 2
+def _biweight(squared: Float) -> Float:
+    return np.asarray(np.square(np.clip(1 - squared, 0, 1)))
 
 
-def _rgb(lab: Float) -> Float:
-    """Lab to RGB in 4–255: no division by black."""
-    return np.maximum(cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB) * 255, 4)
+def _luma_chroma(lab: Float) -> Float:
+    """Lab to luma in 4–255 (no division by black) and the two chroma differences around 0."""
+    rgb = cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB) * 255
+    converted = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb) - np.array([0, NEUTRAL, NEUTRAL], np.float32)
+    converted[..., 0] = np.maximum(converted[..., 0], 4)
+    return np.asarray(converted, np.float32)
 
 
 def _enlarge(field: Float, shape: tuple[int, int]) -> Float:
     size = (shape[1], shape[0])
     return np.asarray(cv2.resize(field.astype(np.float32), size, interpolation=cv2.INTER_LINEAR))
-
-
-def _fill(canvas: NDArray[np.uint8], raster: Raster, ring: NDArray[np.intp], hull: bool = False) -> None:
-    outline = np.round(raster.points[ring]).astype(np.int32)
-    cv2.fillPoly(canvas, [cv2.convexHull(outline) if hull else outline], 1)
-
-
-def _disc(radius: float) -> NDArray[np.uint8]:
-    size = 2 * max(1, round(radius)) + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)

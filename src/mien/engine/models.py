@@ -11,9 +11,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from mien.engine.arrays import Float
 from mien.errors import InternalError
-
-Float = NDArray[np.float32]
 
 
 def read_weights(file_name: str) -> bytes:

@@ -7,12 +7,11 @@ one unit between the outer eye corners.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.engine.models import Float, load_table
+from mien.engine.arrays import Float
+from mien.engine.models import load_table
 from mien.engine.topology import RIGID
 
-Points = NDArray[np.float64]
 FLIP = np.array([1.0, -1.0, -1.0])
 
 
@@ -21,16 +20,17 @@ class Pose:
     """A similarity transform: canonical = scale · rotation · (FLIP · image) + translation."""
 
     scale: float
-    rotation: Points  # 3,3
-    translation: Points  # 3
+    rotation: Float  # 3,3
+    translation: Float  # 3
 
-    def canonical_from_image(self, points: Float) -> Points:
+    def canonical_from_image(self, points: Float) -> Float:
         """[N, 3] of the picture to the canonical frame."""
-        return self.scale * (points * FLIP) @ self.rotation.T + self.translation
+        return np.asarray(self.scale * (points * FLIP) @ self.rotation.T + self.translation)
 
-    def image_from_canonical(self, points: Points) -> Float:
+    def image_from_canonical(self, points: Float) -> Float:
         """The way back."""
-        return (((points - self.translation) / self.scale) @ self.rotation * FLIP).astype(np.float32)
+        upright = (points - self.translation) / self.scale @ self.rotation
+        return np.asarray(upright * FLIP, np.float32)
 
     @property
     def yaw(self) -> float:
@@ -51,9 +51,9 @@ class Pose:
         return float(np.degrees(np.arctan2(-across[1], across[0])))
 
     @property
-    def _forward(self) -> Points:
+    def _forward(self) -> Float:
         """Where the canonical z axis points in the picture (x right, y up, z to the viewer)."""
-        forward: Points = self.rotation[2]
+        forward: Float = self.rotation[2]
         return forward
 
 
@@ -69,7 +69,7 @@ def angle_between(first: Pose, second: Pose) -> float:
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def umeyama(source: Points, target: Points) -> tuple[float, Points, Points]:
+def umeyama(source: Float, target: Float) -> tuple[float, Float, Float]:
     """Scale, rotation and translation that bring `source` [N, 3] closest to `target` (Umeyama 1991)."""
     mean_s, mean_t = source.mean(axis=0), target.mean(axis=0)
     centred_s, centred_t = source - mean_s, target - mean_t

@@ -7,11 +7,9 @@ Rings run around their hole and close on themselves.
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.engine.arrays import Index
 from mien.engine.models import load_table
-
-Index = NDArray[np.intp]
 
 MESH_POINTS = 468
 """Points with triangles; the ten behind them are the irises."""
@@ -60,7 +58,7 @@ RIGID = _index(33, 263, 133, 362, 6, 197, 195, 5, 4, 168, 1, 2, 127, 356, 234, 4
 """Points that hardly move with expression: eye corners, nose, temples, forehead."""
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
-NOSE_TIP, NOSE_BASE, CHIN = 4, 2, 152
+FOREHEAD, NOSE_TIP, NOSE_BASE = 10, 4, 2
 
 
 @cache
@@ -74,5 +72,5 @@ def mirror() -> Index:
     """int[468]: for each point, the point on the face's other side."""
     vertices = load_table("canonical_face_468.npz")["vertices_cm"].astype(np.float64)
     mirrored = vertices * [-1, 1, 1]
-    distance: NDArray[np.float64] = np.linalg.norm(mirrored[:, None] - vertices[None], axis=2)
-    return distance.argmin(axis=1)
+    distance = np.linalg.norm(mirrored[:, None] - vertices[None], axis=2)
+    return np.asarray(distance.argmin(axis=1))
