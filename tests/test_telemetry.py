@@ -36,7 +36,7 @@ def test_context_is_on_every_line_also_of_libraries() -> None:
     lines = _lines("""
 with structlog.contextvars.bound_contextvars(request_id="r1", task_id="t1"):
     log.info("ours")
-    logging.getLogger("uvicorn.error").info("theirs %s", "too")
+    logging.getLogger("some.library").info("theirs %s", "too")
 log.info("after")
 """)
     events = [json.loads(line) for line in lines]

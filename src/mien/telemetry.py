@@ -25,7 +25,7 @@ _QUIET = (
     "procrastinate",
     "psycopg",
     "sqlalchemy",
-    "uvicorn.access",
+    "uvicorn",
 )
 _API_KEY = re.compile(r"aio_[A-Za-z0-9_-]{43}")
 _PASSWORD_IN_ADDRESS = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
