@@ -1,5 +1,6 @@
 import importlib
 import threading
+import time
 from pathlib import Path
 
 import psycopg
@@ -10,8 +11,9 @@ from procrastinate.schema import SchemaManager
 from sqlalchemy import create_engine, make_url
 
 import mien
+from mien.database import migrations
 from mien.database.connection import Base
-from mien.database.migrations import is_current, migrate
+from mien.database.migrations import is_current, migrate, wait_until_current
 from mien.errors import SetupError
 
 
@@ -137,3 +139,30 @@ def test_database_of_a_newer_version_is_refused(database_url: str) -> None:
         migrate(database_url)
     with pytest.raises(SetupError, match="newer version of Mien"):
         _current(database_url)
+
+
+def test_database_that_cannot_be_reached_is_waited_for_and_then_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(migrations, "_PATIENCE", 0.2)
+    monkeypatch.setattr(migrations, "_POLL", 0.05)
+    start = time.monotonic()
+    with pytest.raises(SetupError, match="can't be reached, check MIEN_DATABASE_URL: ") as refusal:
+        migrate("postgresql://mien:hunter2@127.0.0.1:1/mien")
+    assert time.monotonic() - start >= 0.2
+    assert "hunter2" not in refusal.value.message
+
+
+def test_worker_waits_until_another_process_has_migrated(empty_database_url: str) -> None:
+    migrating = threading.Timer(0.5, migrate, [empty_database_url])
+    migrating.start()
+    wait_until_current(empty_database_url)
+    assert _current(empty_database_url)
+    migrating.join()
+
+
+def test_worker_does_not_wait_for_ever(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "_PATIENCE", 0.1)
+    monkeypatch.setattr(migrations, "_POLL", 0.05)
+    with pytest.raises(SetupError, match="start `mien serve` of this version"):
+        wait_until_current(empty_database_url)

@@ -234,6 +234,7 @@ class EmbeddedServer:
         try:
             _run_as(user_id, [str(programs / "bin/postgres"), "--version"])
         except PermissionError:
+            shutil.rmtree(copy)
             raise SetupError(
                 f"PostgreSQL can't run as root, and the user it runs as ({_user_name(user_id)}) can't enter "
                 f"{self._folder}: choose a data folder outside of private folders, such as /var/lib/mien."

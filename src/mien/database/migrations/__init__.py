@@ -66,17 +66,19 @@ def _reach(url: str) -> Iterator[Connection]:
     """A connection, also to a database that is only just starting."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     deadline = time.monotonic() + _PATIENCE
+    reason = ""
     while True:
         try:
             connection = engine.connect()
             break
         except OperationalError as error:
-            reason = str(error.orig).splitlines()[0]
+            known, reason = reason, str(error.orig).splitlines()[0]
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"The database can't be reached, check MIEN_DATABASE_URL: {reason}"
                 ) from None
-            logger.warning("waiting for the database", reason=reason)
+            if reason != known:
+                logger.warning("waiting for the database", reason=reason)
         time.sleep(_POLL)
     with connection:
         yield connection
