@@ -80,6 +80,7 @@ class TestLoad:
                 "mysql://ada:hunter2@db/mien",
                 "MIEN_DATABASE_URL: must look like postgresql://",
             ),
+            ("storage_url", "https://example.com", "MIEN_STORAGE_URL: must be a folder, or look like s3://"),
             ("secret", "hunter2", "MIEN_SECRET: "),
         ],
     )

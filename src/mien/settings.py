@@ -83,7 +83,9 @@ class Settings(BaseSettings):
         "runs one in the data folder.",
     )
     storage_url: str | None = Field(
-        default=None, description="Where pictures are kept. Unset, a folder in the data folder."
+        default=None,
+        description="Where pictures are kept: a folder, or a bucket such as `s3://name/prefix` (also `gs://` and "
+        "`az://`). Unset, a folder in the data folder.",
     )
     secret: SecretStr | None = Field(
         default=None,
@@ -176,6 +178,13 @@ class Settings(BaseSettings):
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must look like postgresql://user:password@host/name")
+        return value
+
+    @field_validator("storage_url")
+    @classmethod
+    def _is_folder_or_bucket(cls, value: str | None) -> str | None:
+        if value and "://" in value and not value.startswith(("s3://", "gs://", "az://")):
+            raise ValueError("must be a folder, or look like s3://name/prefix")
         return value
 
     @model_validator(mode="after")

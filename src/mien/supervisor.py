@@ -227,8 +227,10 @@ async def _keep(
             raise SetupError(f"The {name} process can't run; its reason is above.")
         logger.error("process died", name=name, child=process.pid, status=status)
         died = process.pid
-        pause = shortest if time.monotonic() - started > longest else min(2 * pause, longest)
+        if time.monotonic() - started > longest:
+            pause = shortest
         await asyncio.sleep(pause)
+        pause = min(2 * pause, longest)
 
 
 async def _stop(process: asyncio.subprocess.Process, grace: float) -> None:
@@ -246,10 +248,15 @@ async def _keep_alive(server: EmbeddedServer) -> None:
     """Start the embedded server again when it died, until cancelled."""
     while True:
         await asyncio.sleep(_DATABASE_CHECK)
-        if not server.is_alive():
-            logger.error("PostgreSQL died")
+        if server.is_alive():
+            continue
+        logger.error("PostgreSQL died")
+        try:
             await asyncio.to_thread(server.start)
             logger.info("PostgreSQL started")
+        except SetupError as error:  # a full disk, say, which the operator can empty meanwhile
+            logger.error(error.message)
+            await asyncio.sleep(_BACK_OFF[1])
 
 
 async def _work(settings: Settings, server: EmbeddedServer | None) -> None:
