@@ -1,0 +1,147 @@
+"""Faces come with what is needed to swap them, or with the reason why they can't be."""
+
+from collections.abc import Callable
+from typing import cast
+
+import cv2
+import numpy as np
+import pytest
+
+from mien import Face, FaceSwapper, FaceUnusable, NoFaceFound, TargetIndexOutOfRange
+from mien.engine.arrays import RGB, Float
+from mien.engine.faces import Role, find_face, find_faces
+from mien.engine.models import Network
+
+Photo = tuple[RGB, Face]
+Photos = Callable[[int, str], Photo]
+
+
+@pytest.fixture(scope="module")
+def family(photo: Photos) -> RGB:
+    """Three faces side by side: small, large, middling."""
+    canvas = np.full((420, 900, 3), 120, np.uint8)
+    left = 0
+    for person, side in ((3, 220), (6, 400), (8, 280)):
+        small = cv2.resize(photo(person, "studio_portrait")[0], (side, side), interpolation=cv2.INTER_AREA)
+        canvas[:side, left : left + side] = small
+        left += side
+    return canvas
+
+
+def test_every_face_is_found_largest_first(family: RGB, detector: Network, mesh: Network) -> None:
+    faces = find_faces(family, detector, mesh)
+    heights = [face.box[3] - face.box[1] for face in faces]
+    assert heights == sorted(heights, reverse=True)
+    assert [face.box[0] // 300 for face in faces] == [1, 2, 0]
+    assert all(face.usable for face in faces)
+
+
+def test_landmarks_lie_within_the_box(family: RGB, detector: Network, mesh: Network) -> None:
+    for face in find_faces(family, detector, mesh):
+        x0, y0, x1, y1 = face.box
+        x, y, _ = face.landmarks.mean(axis=0)
+        assert x0 < x < x1
+        assert y0 < y < y1
+        assert 0.3 < face.eye_distance / (x1 - x0) < 1
+
+
+def test_one_face_is_the_same_alone_and_among_all(family: RGB, detector: Network, mesh: Network) -> None:
+    faces = find_faces(family, detector, mesh)
+    for index, face in enumerate(faces):
+        alone, count = find_face(family, index, "target", detector, mesh)
+        assert count == 3
+        assert alone.box == face.box
+        np.testing.assert_array_equal(alone.landmarks, face.landmarks)
+
+
+@pytest.mark.parametrize("role", ["target", "source"])
+def test_a_picture_without_faces_is_named(role: Role, detector: Network, mesh: Network) -> None:
+    with pytest.raises(NoFaceFound, match=f"No face was found in the {role} picture") as raised:
+        find_face(np.full((200, 300, 3), 90, np.uint8), 0, role, detector, mesh)
+    assert raised.value.param == role
+    assert raised.value.type == "no_face_found"
+
+
+@pytest.mark.parametrize("index", [3, 10, -1])
+def test_a_face_that_is_not_there_is_refused_with_the_count(
+    family: RGB, detector: Network, mesh: Network, index: int
+) -> None:
+    with pytest.raises(TargetIndexOutOfRange, match="there are 3 faces, counted from 0") as raised:
+        find_face(family, index, "target", detector, mesh)
+    assert (raised.value.count, raised.value.param) == (3, "target")
+
+
+def test_one_face_is_counted_in_the_singular(photo: Photos, detector: Network, mesh: Network) -> None:
+    with pytest.raises(TargetIndexOutOfRange, match="there is 1 face,") as raised:
+        find_face(photo(1, "studio_portrait")[0], 1, "source", detector, mesh)
+    assert (raised.value.count, raised.value.param) == (1, "source")
+
+
+def test_a_tiny_face_is_shown_but_not_used(photo: Photos, detector: Network, mesh: Network) -> None:
+    tiny = np.asarray(cv2.resize(photo(5, "amateur_selfie")[0], None, fx=0.08, fy=0.08, interpolation=cv2.INTER_AREA))
+    (face,) = find_faces(tiny, detector, mesh)
+    assert not face.usable
+    with pytest.raises(FaceUnusable, match=r"face in the target picture .* too small \(\d+ × \d+ pixels\)") as raised:
+        find_face(tiny, 0, "target", detector, mesh)
+    assert raised.value.param == "target"
+
+
+# Networks that see what the tests say ----------------------------------------------------------------------
+
+
+class SureDetector:
+    """Sees a face of 200 × 260 pixels in the middle of every picture of 320 × 320."""
+
+    def __call__(self, batch: Float) -> dict[str, Float]:
+        heat, scale = np.zeros((1, 1, 80, 80), np.float32), np.zeros((1, 2, 80, 80), np.float32)
+        heat[0, 0, 40, 40] = 0.95
+        scale[0, :, 40, 40] = np.log([65, 50])
+        right_eye, left_eye, nose, mouth = (0.3, 0.38), (0.7, 0.38), (0.5, 0.6), (0.5, 0.78)
+        keypoints = np.array([right_eye, left_eye, nose, mouth, mouth])[:, ::-1]
+        landmarks = np.broadcast_to(keypoints.ravel()[None, :, None, None], (1, 10, 80, 80))
+        return {
+            "heatmap": heat,
+            "scale": scale,
+            "offset": np.zeros_like(scale),
+            "landmarks": landmarks.astype(np.float32),
+        }
+
+
+class TurnedMesh:
+    """Always answers with the canonical face, turned by so many degrees."""
+
+    def __init__(self, yaw: float, draw: Callable[..., Float]) -> None:
+        points = draw(width=90, yaw=np.radians(yaw)) - np.array([145, 165, 0], np.float32)
+        self._answer = points + np.array([96, 96, 0], np.float32)
+
+    def __call__(self, batch: Float) -> dict[str, Float]:
+        return {"landmarks": self._answer[None]}
+
+
+@pytest.fixture
+def grey() -> RGB:
+    return np.full((320, 320, 3), 128, np.uint8)
+
+
+@pytest.mark.parametrize(("yaw", "side"), [(85, "right"), (-85, "left")])
+def test_a_face_turned_away_is_refused(
+    grey: RGB, drawn_head: Callable[..., Float], yaw: float, side: str
+) -> None:
+    networks = cast(Network, SureDetector()), cast(Network, TurnedMesh(yaw, drawn_head))
+    (face,) = find_faces(grey, *networks)
+    assert face.yaw == pytest.approx(yaw, abs=3)
+    with pytest.raises(FaceUnusable, match=rf"turned too far to the {side} \(8\d°\)"):
+        find_face(grey, 0, "source", *networks)
+
+
+def test_what_only_the_detector_takes_for_a_face_is_not_clear(mesh: Network) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (320, 320, 3), np.uint8)
+    (face,) = find_faces(noise, cast(Network, SureDetector()), mesh)
+    assert face.problem is not None
+    assert "not clear enough" in face.problem
+
+
+def test_a_face_says_where_it_looks(photo: Photos, swapper: FaceSwapper) -> None:
+    _, face = photo(1, "amateur_posture")
+    assert (face.yaw, face.pitch, face.roll) == (face.pose.yaw, face.pose.pitch, face.pose.roll)
+    assert 12 < face.yaw < 28  # her nose points to the picture's right

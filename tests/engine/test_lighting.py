@@ -1,0 +1,142 @@
+"""Light is found on skin alone, taken off and put on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pytest
+
+from mien import Face
+from mien.engine.arrays import RGB, Float, Mask
+from mien.engine.geometry import normals
+from mien.engine.lighting import Skin, estimate_light, relight, skin_of
+from mien.engine.raster import rasterise
+from mien.engine.topology import INNER_LIPS, LEFT_EYE, OVAL, RIGHT_BROW, RIGHT_EYE
+
+Photo = tuple[RGB, Face]
+Photos = Callable[[int, str], Photo]
+SUBJECTS = [(1, "studio_portrait"), (6, "amateur_selfie"), (9, "amateur_selfie")]
+
+
+@dataclass(frozen=True)
+class Lit:
+    """A face, its normals, its skin on the light's grid, and the same skin in pixels."""
+
+    picture: RGB
+    points: Float
+    normals: Float
+    skin: Skin
+    on_skin: Mask
+
+    def under(self, light: Float | float) -> RGB:
+        return np.asarray(np.clip(self.picture * light, 0, 255), np.uint8)
+
+    def differs_on_skin(self, other: Float) -> float:
+        """Mean difference to another picture, in levels of 255."""
+        return float(np.abs(other.astype(np.float64) - self.picture)[self.on_skin].mean())
+
+
+@pytest.fixture(params=SUBJECTS, ids=lambda subject: f"{subject[0]}-{subject[1]}")
+def lit(request: pytest.FixtureRequest, photo: Photos) -> Lit:
+    picture, face = photo(*request.param)
+    outline = face.landmarks[OVAL, :2]
+    low, high = outline.min(axis=0).astype(int) - 4, outline.max(axis=0).astype(int) + 5
+    face_picture = picture[low[1] : high[1], low[0] : high[0]]
+    points = face.landmarks - np.append(low, 0).astype(np.float32)
+    width = 1.9 * face.eye_distance
+    skin = skin_of(rasterise(points, face_picture.shape[:2], width), width)
+    on_skin = cv2.resize(
+        skin.candidates.astype(np.uint8), face_picture.shape[1::-1], interpolation=cv2.INTER_NEAREST
+    )
+    return Lit(face_picture, points, normals(points), skin, on_skin.astype(bool))
+
+
+def chroma(picture: Float) -> Float:
+    """Distance from grey in Lab."""
+    lab = cv2.cvtColor(np.clip(picture / 255, 0, 1).astype(np.float32), cv2.COLOR_RGB2LAB)
+    return np.hypot(lab[..., 1], lab[..., 2])
+
+
+def test_a_face_under_its_own_light_stays_as_it_is(lit: Lit) -> None:
+    own = estimate_light(lit.picture, lit.normals, lit.skin)
+    relit = relight(lit.picture, own, own, lit.skin)
+    assert relit.dtype == np.float32
+    np.testing.assert_allclose(relit, lit.picture, atol=0.5)
+
+
+@pytest.mark.parametrize("gain", [(0.6, 0.6, 0.6), (1.0, 0.85, 0.7), (0.5, 0.45, 0.4)], ids=str)
+def test_a_change_of_light_or_colour_is_undone(lit: Lit, gain: tuple[float, float, float]) -> None:
+    changed = lit.under(np.array(gain))
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (changed, lit.picture))
+    back = relight(changed, own, wanted, lit.skin)
+    assert lit.differs_on_skin(back) < 0.2 * lit.differs_on_skin(changed)
+
+
+def test_light_from_one_side_is_undone(lit: Lit) -> None:
+    from_the_right = np.linspace(0.5, 1, lit.picture.shape[1])[None, :, None]
+    changed = lit.under(from_the_right)
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (changed, lit.picture))
+    back = relight(changed, own, wanted, lit.skin)
+    assert lit.differs_on_skin(back) < 0.3 * lit.differs_on_skin(changed)
+
+
+def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:
+    grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, grey))
+    relit = relight(lit.picture, own, wanted, lit.skin)
+    assert chroma(relit)[lit.on_skin].mean() < 0.25 * chroma(lit.picture)[lit.on_skin].mean()
+
+
+def test_what_is_brighter_than_skin_does_not_blow_out(lit: Lit) -> None:
+    """A highlight on a face that is lit up keeps its distance from the skin."""
+    shaded = lit.under(0.45)
+    x, y = lit.points[50, :2].astype(int)
+    shaded[y - 3 : y + 4, x - 3 : x + 4] = 200
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (shaded, lit.picture))
+    relit = relight(shaded, own, wanted, lit.skin)
+    gain = lit.picture[lit.on_skin].mean() / shaded[lit.on_skin].mean()
+    assert relit[y, x].mean() < 0.8 * gain * 200
+
+
+def test_light_is_smooth_and_its_weights_are_shares(lit: Lit) -> None:
+    light = estimate_light(lit.picture, lit.normals, lit.skin)
+    assert light.weight.min() >= 0
+    assert light.weight.max() <= 1
+    assert not light.weight[~lit.skin.candidates].any()
+    steps, picture_steps = (
+        np.percentile(np.abs(np.diff(field[..., 0], axis=1))[lit.skin.face[:, 1:]], 99)
+        for field in (light.low, light.lab)
+    )
+    assert steps < 0.5 * picture_steps
+
+
+def test_a_strand_across_the_cheek_does_not_darken_the_light(lit: Lit) -> None:
+    covered = lit.picture.copy()
+    height = covered.shape[0]
+    covered[int(0.55 * height) : int(0.62 * height)] = 20
+    plain, crossed = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, covered))
+    away = np.abs(crossed.low - plain.low)[lit.skin.candidates]
+    assert away[:, 0].mean() < 2
+    assert away[:, 0].max() < 6
+
+
+def test_brows_and_eyes_and_lips_are_no_skin(lit: Lit) -> None:
+    cells = np.round(lit.skin.raster.points).astype(int)
+    for ring in (RIGHT_EYE, LEFT_EYE, RIGHT_BROW, INNER_LIPS):
+        x, y = cells[ring].mean(axis=0).astype(int)
+        assert not lit.skin.candidates[y, x]
+        assert lit.skin.face[y, x]
+    for cheek_or_forehead in (50, 280, 151):
+        x, y = cells[cheek_or_forehead]
+        assert lit.skin.candidates[y, x]
+    assert not (lit.skin.candidates & ~lit.skin.face).any()
+
+
+def test_eyes_are_marked_where_the_lids_open(lit: Lit) -> None:
+    cells = np.round(lit.skin.raster.points).astype(int)
+    for ring in (RIGHT_EYE, LEFT_EYE):
+        x, y = cells[ring].mean(axis=0).astype(int)
+        assert lit.skin.eyes[y, x] > 0.5
+    x, y = cells[50]
+    assert lit.skin.eyes[y, x] == 0

@@ -1,0 +1,139 @@
+"""Colours come from where the map says, and what the source does not show comes from its other side."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien import Face
+from mien.engine.arrays import RGB, Float
+from mien.engine.geometry import normals
+from mien.engine.raster import rasterise
+from mien.engine.texture import cut_source, sample, texture_layers, visibility
+from mien.engine.topology import MESH_POINTS, NOSE_TIP, OVAL
+
+Heads = Callable[..., Float]
+Photo = tuple[RGB, Face]
+Photos = Callable[[int, str], Photo]
+
+
+def test_sampling_every_pixel_at_its_place_copies_the_picture() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    y, x = np.mgrid[:60, :80].astype(np.float32)
+    np.testing.assert_array_equal(sample(picture, np.stack([x, y], axis=-1)), picture)
+
+
+def even_slope(height: int, width: int) -> RGB:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 0.4, y * 0.4, 255 - x * 0.3], axis=-1).round().astype(np.uint8)
+
+
+points_in_picture = st.tuples(st.floats(-100, 700), st.floats(-100, 600))
+
+
+@given(low=points_in_picture, size=st.floats(2, 400), scale=st.floats(0.05, 4))
+def test_a_cut_out_face_lies_within_the_picture_and_is_never_enlarged(
+    low: tuple[float, float], size: float, scale: float
+) -> None:
+    picture = even_slope(500, 600)
+    points = np.zeros((478, 3), np.float32)
+    points[:, 0] = np.linspace(low[0], low[0] + size, 478)
+    points[:, 1] = np.linspace(low[1], low[1] + 1.2 * size, 478)
+    patch = cut_source(picture, points, scale)
+    assert min(patch.image.shape[:2]) >= 2
+    assert patch.image.shape[0] <= 500
+    assert patch.image.shape[1] <= 600
+    assert patch.scale == scale
+    assert np.isfinite(patch.points).all()
+    pixels_per_point = np.ptp(patch.points[:, 0]) / np.ptp(points[:, 0])
+    assert pixels_per_point <= 1 + 1e-3
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.45, 0.85, 1.0, 3.0])
+def test_points_of_the_cut_out_face_show_the_colours_of_the_picture(drawn_head: Heads, scale: float) -> None:
+    picture = even_slope(500, 600)
+    points = drawn_head(200) + np.array([120, 60, 0], np.float32)
+    patch = cut_source(picture, points, scale)
+    there = sample(patch.image, patch.points[None, :MESH_POINTS].astype(np.float32))[0]
+    x, y = points[:MESH_POINTS, 0], points[:MESH_POINTS, 1]
+    np.testing.assert_allclose(there, np.stack([x * 0.4, y * 0.4, 255 - x * 0.3], axis=-1), atol=2)
+
+
+def test_fine_detail_is_averaged_when_the_source_is_larger_than_the_result(drawn_head: Heads) -> None:
+    chequered = np.where((np.indices((600, 600)).sum(axis=0) % 2)[..., None], 255, 0).astype(np.uint8)
+    patch = cut_source(np.repeat(chequered, 3, axis=2), drawn_head(200) + np.float32(120), 0.3)
+    np.testing.assert_allclose(patch.image, 127.5, atol=16)
+
+
+# Layers ----------------------------------------------------------------------------------------------------
+
+SHAPE = (330, 290)
+RED, BLUE = (200, 40, 40), (40, 40, 200)
+
+
+def two_halves(points: Float) -> RGB:
+    """Red on the picture's left of the nose, blue on its right."""
+    picture = np.full((*SHAPE, 3), BLUE, np.uint8)
+    picture[:, : round(float(points[NOSE_TIP, 0]))] = RED
+    return picture
+
+
+def colour_at(layer: RGB, points: Float, index: int) -> list[int]:
+    x, y = np.round(points[index, :2]).astype(int)
+    return [int(value) for value in layer[y, x]]
+
+
+RIGHT_CHEEK, LEFT_CHEEK = 50, 280
+"""The person's; the right one lies left in the picture."""
+
+
+def test_a_frontal_source_needs_no_mirror(drawn_head: Heads) -> None:
+    head = drawn_head()
+    layers = texture_layers(rasterise(head, SHAPE, 150), head, head, cut_source(two_halves(head), head, 1.0))
+    assert layers.mirrored_side is None
+    assert layers.mirrored == 0
+    assert (layers.own_share == 1).all()
+    assert (layers.seen == 1).all()
+    assert colour_at(layers.own, head, RIGHT_CHEEK) == list(RED)
+    assert colour_at(layers.own, head, LEFT_CHEEK) == list(BLUE)
+
+
+def test_what_a_turned_source_hides_comes_from_its_other_side(drawn_head: Heads) -> None:
+    head, turned = drawn_head(), drawn_head(yaw=0.9)
+    patch = cut_source(two_halves(turned), turned, 1.0)
+    layers = texture_layers(rasterise(head, SHAPE, 150), head, head, patch)
+    assert layers.mirrored_side is not None
+    assert 0.2 < layers.mirrored < 0.6
+    assert colour_at(layers.mirrored_side, head, LEFT_CHEEK) == list(RED)
+
+    def share(index: int) -> float:
+        x, y = np.round(head[index, :2]).astype(int)
+        return float(layers.own_share[y, x])
+
+    assert share(RIGHT_CHEEK) > 0.9
+    assert share(LEFT_CHEEK) < 0.1
+    assert ((layers.own_share >= 0) & (layers.own_share <= 1)).all()
+    assert ((layers.seen >= 0) & (layers.seen <= 1)).all()
+
+
+def test_a_face_on_its_own_mesh_is_the_picture(photo: Photos) -> None:
+    picture, face = photo(6, "studio_portrait")
+    raster = rasterise(face.landmarks, picture.shape[:2], 1.9 * face.eye_distance)
+    patch = cut_source(picture, face.landmarks, 1.0)
+    layers = texture_layers(raster, face.landmarks, face.landmarks, patch)
+    inside = raster.enlarge(raster.covered.astype(np.float32)) == 1
+    away = np.abs(layers.own.astype(int) - picture)[inside]
+    assert away.mean() < 2.5
+    assert np.median(away) < 1.5
+
+
+def test_a_turned_head_hides_its_far_side(drawn_head: Heads) -> None:
+    to_the_right = drawn_head(yaw=1.0)
+    assert to_the_right[NOSE_TIP, 0] > to_the_right[OVAL, 0].mean()
+    turned, frontal = visibility(normals(to_the_right)), visibility(normals(drawn_head()))
+    assert ((turned >= 0) & (turned <= 1)).all()
+    assert frontal[[RIGHT_CHEEK, LEFT_CHEEK]].min() > 0.9
+    assert turned[RIGHT_CHEEK] > 0.7
+    assert turned[LEFT_CHEEK] < 0.1
