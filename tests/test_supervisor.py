@@ -239,6 +239,12 @@ class TestRefusal:
             "folder with --data-dir.\n"
         )
 
+    def test_key_file_that_holds_no_key(self, service: Service, database_url: str) -> None:
+        service.data_dir.mkdir()
+        (service.data_dir / "api-key").write_text("hello\n")
+        said = service.fails(DATABASE_URL=database_url)
+        assert said.endswith("api-key doesn't hold an API key: remove it, and the next start makes one.\n")
+
 
 @pytest.mark.slow
 def test_own_database_is_set_up_and_knows_the_key_of_the_data_folder(

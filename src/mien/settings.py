@@ -84,8 +84,8 @@ class Settings(BaseSettings):
     )
     storage_url: str | None = Field(
         default=None,
-        description="Where pictures are kept: a folder, or a bucket such as `s3://name/prefix` (also `gs://` and "
-        "`az://`). Unset, a folder in the data folder.",
+        description="Where pictures are kept: a folder, or a bucket such as `s3://name/prefix` (also `gs://` "
+        "and `az://`). Unset, a folder in the data folder.",
     )
     secret: SecretStr | None = Field(
         default=None,
