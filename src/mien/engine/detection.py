@@ -15,6 +15,7 @@ from mien.engine.models import Network
 
 FIRST_SIDE = 640
 SECOND_SIDE = 1280
+LOOK_AGAIN_SIDE = 320
 SMALL_FACE = 40.0
 """Pixels of the network's input; below it boxes and key points get coarse."""
 
@@ -47,6 +48,20 @@ def detect(image: RGB, network: Network) -> Detections:
         if len(found):
             return _ordered(_turn_back(found, quarter_turns, turned.shape[:2]))
     return found
+
+
+def look_again(image: RGB, box: Float, quarter_turns: int, network: Network) -> Detections:
+    """What else is seen of the face in `box` when its surroundings are turned by quarters; best first.
+
+    A face on its side or upside down is often found, but with key points that make no sense.
+    """
+    centre, side = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
+    low = np.maximum(np.floor(centre - side).astype(int), 0)
+    high = np.ceil(centre + side).astype(int)
+    turned = np.ascontiguousarray(np.rot90(image[low[1] : high[1], low[0] : high[0]], quarter_turns))
+    found = _turn_back(_run(turned, network, LOOK_AGAIN_SIDE), quarter_turns, turned.shape[:2])
+    shifted = Detections(found.boxes + np.tile(low, 2), found.scores, found.keypoints + low)
+    return _take(shifted, np.argsort(-shifted.scores, kind="stable"))
 
 
 def _detect_upright(image: RGB, network: Network) -> Detections:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from mien.engine.arrays import RGB, Float
-from mien.engine.detection import Detections, detect
+from mien.engine.detection import Detections, detect, look_again
 from mien.engine.landmarks import eye_distance, find_landmarks
 from mien.engine.models import Network
 from mien.engine.pose import Pose, estimate_pose
@@ -14,6 +14,8 @@ from mien.engine.topology import LEFT_EYE, NOSE_TIP, RIGHT_EYE
 from mien.errors import FaceUnusable, NoFaceFound, TargetIndexOutOfRange
 
 Role = Literal["target", "source"]
+
+UNCLEAR = "it is not clear enough: eyes, nose and mouth must be visible."
 
 MIN_BOX = 32.0
 MIN_EYE_DISTANCE = 16.0
@@ -65,7 +67,7 @@ class Face:
 def find_faces(image: RGB, detector: Network, mesh: Network) -> tuple[Face, ...]:
     """All faces, largest first."""
     found = detect(image, detector)
-    return tuple(_look_at(image, found, index, mesh) for index in range(len(found)))
+    return tuple(_look_at(image, found, index, detector, mesh) for index in range(len(found)))
 
 
 def find_face(image: RGB, index: int, role: Role, detector: Network, mesh: Network) -> tuple[Face, int]:
@@ -88,20 +90,34 @@ def find_face(image: RGB, index: int, role: Role, detector: Network, mesh: Netwo
             count=count,
             param=role,
         )
-    face = _look_at(image, found, index, mesh)
+    face = _look_at(image, found, index, detector, mesh)
     if face.problem:
         raise FaceUnusable(f"The face in the {role} picture can't be used: {face.problem}", param=role)
     return face, len(found)
 
 
-def _look_at(image: RGB, found: Detections, index: int, mesh: Network) -> Face:
-    box, keypoints = found.boxes[index], found.keypoints[index]
-    landmarks, unrest = find_landmarks(image, box, keypoints, mesh)
+def _look_at(image: RGB, found: Detections, index: int, detector: Network, mesh: Network) -> Face:
+    box, score = found.boxes[index], float(found.scores[index])
+    face = _fit(image, box, box, score, found.keypoints[index], mesh)
+    if face.problem != UNCLEAR:
+        return face
+    for quarter_turns in (2, 1, 3):
+        again = look_again(image, box, quarter_turns, detector)
+        if len(again):
+            turned = _fit(image, box, again.boxes[0], score, again.keypoints[0], mesh)
+            if turned.usable:
+                return turned
+    return face
+
+
+def _fit(image: RGB, box: Float, around: Float, score: float, keypoints: Float, mesh: Network) -> Face:
+    """The face in `box`, with its mesh sought in the box `around`."""
+    landmarks, unrest = find_landmarks(image, around, keypoints, mesh)
     pose = estimate_pose(landmarks)
     x0, y0, x1, y1 = (float(value) for value in box)
     return Face(
         box=(x0, y0, x1, y1),
-        score=float(found.scores[index]),
+        score=score,
         landmarks=landmarks,
         pose=pose,
         problem=_problem(box, keypoints, landmarks, unrest, pose),
@@ -121,5 +137,5 @@ def _problem(box: Float, keypoints: Float, landmarks: Float, unrest: float, pose
     )
     mismatch = np.linalg.norm(expected - keypoints[:3], axis=1).mean() / distance
     if mismatch > MAX_MISMATCH or unrest > MAX_UNREST:
-        return "it is not clear enough: eyes, nose and mouth must be visible."
+        return UNCLEAR
     return None
