@@ -90,6 +90,9 @@ class TestStart:
         folder = data_dir / "it's 100% odd, really" / ("long" * 30)
         with EmbeddedServer(folder, FAST) as server:
             assert _ask(server.url, "SELECT 1") == 1
+            socket_folder = Path(str(_ask(server.url, "SHOW unix_socket_directories")).strip('"'))
+            assert folder not in socket_folder.parents
+        assert not socket_folder.exists()
 
     def test_half_made_cluster_is_made_again(self, data_dir: Path) -> None:
         (data_dir / "postgres/data.new").mkdir(parents=True)

@@ -137,6 +137,10 @@ class EmbeddedServer:
                 used_by_others.close()
                 return
             time.sleep(_POLL)
+        _, *elsewhere = self._socket_folders()
+        for folder in elsewhere:
+            with suppress(OSError):
+                folder.rmdir()
 
     def __enter__(self) -> Self:
         self.start()
@@ -294,9 +298,9 @@ class EmbeddedServer:
 
     def _socket_folder(self, user_id: int | None) -> Path:
         """A private, empty folder of the server's user whose path is short enough."""
-        name = f"mien-{hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]}"
-        candidates = (self._folder / "socket", Path(tempfile.gettempdir()) / name, Path("/tmp") / name)  # noqa: S108
-        folder = next(path for path in candidates if len(os.fsencode(path / _SOCKET)) <= _MAX_SOCKET_PATH)
+        folder = next(
+            path for path in self._socket_folders() if len(os.fsencode(path / _SOCKET)) <= _MAX_SOCKET_PATH
+        )
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             if user_id is not None:
@@ -308,6 +312,11 @@ class EmbeddedServer:
         for leftover in folder.iterdir():
             leftover.unlink()
         return folder
+
+    def _socket_folders(self) -> tuple[Path, ...]:
+        """Where the socket may be, best first."""
+        name = f"mien-{hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]}"
+        return self._folder / "socket", Path(tempfile.gettempdir()) / name, Path("/tmp") / name  # noqa: S108
 
     def _status(self) -> list[str]:
         """The lines of postmaster.pid: number, data, start, port, socket's folder, …, …, status; or none."""
