@@ -5,13 +5,19 @@
     result = FaceSwapper().swap(target, source)     # uint8[H, W, 3] RGB arrays
     result.image, result.report
 
-Importing it pulls in no web or database code. Errors are in `mien.errors`.
+Importing it pulls in no web or database code, and the engine only when it is asked for: the command line and
+the API live in this package, too. Errors are in `mien.errors`.
 """
 
-from mien.engine.faces import Face
-from mien.engine.report import SwapReport
-from mien.engine.swapper import FaceSwapper, SwapOptions, SwapResult
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from mien.errors import FaceUnusable, MienError, NoFaceFound, TargetIndexOutOfRange
+
+if TYPE_CHECKING:
+    from mien.engine.faces import Face
+    from mien.engine.report import SwapReport
+    from mien.engine.swapper import FaceSwapper, SwapOptions, SwapResult
 
 __all__ = [
     "Face",
@@ -24,3 +30,17 @@ __all__ = [
     "SwapResult",
     "TargetIndexOutOfRange",
 ]
+
+_ENGINE = {
+    "Face": "mien.engine.faces",
+    "FaceSwapper": "mien.engine.swapper",
+    "SwapOptions": "mien.engine.swapper",
+    "SwapReport": "mien.engine.report",
+    "SwapResult": "mien.engine.swapper",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ENGINE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ENGINE[name]), name)

@@ -42,6 +42,7 @@ class Network:
     """An ONNX network on the CPU. Safe to call from several threads at once."""
 
     def __init__(self, file_name: str, threads: int) -> None:
+        ort.disable_telemetry_events()  # in case it was imported before us
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
