@@ -81,6 +81,13 @@ def expression(swapper: FaceSwapper) -> Callable[[str], Photo]:
 
 
 @pytest.fixture(scope="session")
+def turned_head(swapper: FaceSwapper) -> Photo:
+    """Person 1, turned by about 50° to the picture's right."""
+    picture = _read("P001/assets/character_sheet.jpg")[160:560, 760:1160].copy()
+    return _frozen(picture), _only_face(swapper, picture)
+
+
+@pytest.fixture(scope="session")
 def swapped(swapper: FaceSwapper, photo: Callable[[int, Kind], Photo]) -> Callable[[int, int], SwapResult]:
     """The face of one person's portrait in another's selfie."""
 

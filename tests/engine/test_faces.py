@@ -78,10 +78,11 @@ def test_one_face_is_counted_in_the_singular(photo: Photos, detector: Network, m
 
 
 def test_a_tiny_face_is_shown_but_not_used(photo: Photos, detector: Network, mesh: Network) -> None:
-    tiny = np.asarray(cv2.resize(photo(5, "amateur_selfie")[0], None, fx=0.08, fy=0.08, interpolation=cv2.INTER_AREA))
+    picture = photo(5, "amateur_selfie")[0]
+    tiny = np.asarray(cv2.resize(picture, None, fx=0.08, fy=0.08, interpolation=cv2.INTER_AREA))
     (face,) = find_faces(tiny, detector, mesh)
     assert not face.usable
-    with pytest.raises(FaceUnusable, match=r"face in the target picture .* too small \(\d+ × \d+ pixels\)") as raised:
+    with pytest.raises(FaceUnusable, match=r"target picture .* too small \(\d+ × \d+ pixels\)") as raised:
         find_face(tiny, 0, "target", detector, mesh)
     assert raised.value.param == "target"
 
