@@ -35,7 +35,12 @@ def configure_logging(level: str, style: str) -> None:
     """Send all logs of this process to stderr, as the settings `log_level` and `log_format` say."""
     on_terminal = sys.stderr.isatty()
     render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=on_terminal)]
+        [
+            # Plain: rich ones print local variables, and with them secrets.
+            structlog.dev.ConsoleRenderer(
+                colors=on_terminal, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if style == "console" or (style == "auto" and on_terminal)
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )

@@ -51,6 +51,7 @@ def create_engine(url: str, *, pool_size: int = 5) -> AsyncEngine:
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
+        hide_parameters=True,  # errors are logged, and hold no data of callers
         pool_pre_ping=True,  # the database may have restarted since
         connect_args={
             "connect_timeout": 10,
