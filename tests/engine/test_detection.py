@@ -226,6 +226,35 @@ def test_a_picture_without_faces_is_turned_by_quarters() -> None:
     assert [shape[2:] for shape in network.seen] == [(96, 160), (160, 96), (96, 160), (160, 96)]
 
 
+class UprightNetwork:
+    """Sees a white card as a face, and its grey mark as the chin, only where the mark is below the middle."""
+
+    def __call__(self, batch: Float) -> dict[str, Float]:
+        grey = batch[0, 0]
+        y, x = np.nonzero(grey > 100)
+        top, left, height, width = y.min(), x.min(), np.ptp(y) + 1, np.ptp(x) + 1
+        mark = np.argwhere((grey > 100) & (grey < 200)).mean(axis=0)
+        upright = mark[0] > top + 0.8 * height
+        row, column = (top + height // 2) // STRIDE, (left + width // 2) // STRIDE
+        drawn = DrawnNetwork([(column, row, float(width), float(height), 0.9)] if upright else [])
+        outputs = drawn(batch)
+        outputs["landmarks"][:, 0::2] = (mark[0] - top) / height
+        outputs["landmarks"][:, 1::2] = (mark[1] - left) / width
+        return outputs
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_what_is_found_in_a_turned_copy_is_turned_back(turns: int) -> None:
+    card, mark = (slice(32, 96), slice(40, 80)), (slice(86, 94), slice(44, 52))
+    picture = np.zeros((160, 256, 3), np.uint8)
+    picture[card], picture[mark] = 255, 150
+    found = detect(np.ascontiguousarray(np.rot90(picture, turns)), cast(Network, UprightNetwork()))
+    corners = quarter_turned(np.array([[40, 32, 80, 96], [44, 86, 52, 94]]), turns, picture.shape)
+    np.testing.assert_allclose(found.boxes, corners[:1], atol=STRIDE)
+    chin = (corners[1, :2] + corners[1, 2:]) / 2
+    np.testing.assert_allclose(found.keypoints[0], np.tile(chin, (5, 1)), atol=STRIDE)
+
+
 def test_a_large_face_costs_one_look() -> None:
     network = DrawnNetwork([(20, 30, 100, 120, 0.9)])
     detect(np.zeros((2000, 1500, 3), np.uint8), cast(Network, network))

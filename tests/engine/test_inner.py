@@ -12,6 +12,7 @@ from mien.engine.arrays import RGB, Float
 from mien.engine.geometry import eye_openness
 from mien.engine.inner import CLOSED_EYE, OPEN_MOUTH, mouth_inside, mouth_openness, place_irises, tuck_lips
 from mien.engine.raster import rasterise
+from mien.engine.scene import FACE_WIDTH
 from mien.engine.topology import (
     EYES,
     INNER_LIPS,
@@ -125,7 +126,11 @@ def kept_mouth(expression: Expressions, target: str, source: str) -> tuple[Float
     picture, theirs = expression(target)
     ours = expression(source)[1]
     mask = mouth_inside(
-        theirs.landmarks, theirs.landmarks, ours.landmarks, picture.shape[:2], 1.9 * theirs.eye_distance
+        theirs.landmarks,
+        theirs.landmarks,
+        ours.landmarks,
+        picture.shape[:2],
+        FACE_WIDTH * theirs.eye_distance,
     )
     assert mask.dtype == np.float32
     assert mask.shape == picture.shape[:2]

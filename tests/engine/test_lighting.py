@@ -12,6 +12,7 @@ from mien.engine.arrays import RGB, Float, Mask
 from mien.engine.geometry import normals
 from mien.engine.lighting import Skin, estimate_light, relight, skin_of
 from mien.engine.raster import rasterise
+from mien.engine.scene import FACE_WIDTH
 from mien.engine.topology import INNER_LIPS, LEFT_EYE, OVAL, RIGHT_BROW, RIGHT_EYE
 
 Photo = tuple[RGB, Face]
@@ -44,7 +45,7 @@ def lit(request: pytest.FixtureRequest, photo: Photos) -> Lit:
     low, high = outline.min(axis=0).astype(int) - 4, outline.max(axis=0).astype(int) + 5
     face_picture = picture[low[1] : high[1], low[0] : high[0]]
     points = face.landmarks - np.append(low, 0).astype(np.float32)
-    width = 1.9 * face.eye_distance
+    width = FACE_WIDTH * face.eye_distance
     skin = skin_of(rasterise(points, face_picture.shape[:2], width), width)
     on_skin = cv2.resize(
         skin.candidates.astype(np.uint8), face_picture.shape[1::-1], interpolation=cv2.INTER_NEAREST

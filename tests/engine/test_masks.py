@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import Face
+from mien import Face, FaceSwapper
 from mien.engine.arrays import RGB, Float
 from mien.engine.geometry import normals
 from mien.engine.lighting import Light, Skin, estimate_light, skin_of
 from mien.engine.masks import Masks, face_masks, wears_beard
 from mien.engine.raster import Raster, rasterise
+from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import cut_source, texture_layers
 from mien.engine.topology import LEFT_EYE, MESH_POINTS, NOSE_BASE, NOSE_TIP, OVAL, RIGHT_EYE
 
@@ -71,7 +72,7 @@ def subject(photo: Photo) -> Subject:
     low = np.maximum(outline.min(axis=0).astype(int) - 4, 0)
     high = outline.max(axis=0).astype(int) + 5
     cut, points = picture[low[1] : high[1], low[0] : high[0]], face.landmarks - np.append(low, 0)
-    width = 1.9 * face.eye_distance
+    width = FACE_WIDTH * face.eye_distance
     raster = rasterise(points, cut.shape[:2], width)
     return Subject(cut, points, raster, skin_of(raster, width), width)
 
@@ -99,6 +100,15 @@ def test_beyond_the_outline_the_target_shows(photo: Photos) -> None:
     cv2.fillPoly(inside, [np.round(target.raster.points[OVAL]).astype(np.int32)], 1)
     assert face[inside == 0].max() < 0.1
     assert max(target.at(face, int(point)) for point in OVAL) < 0.2
+
+
+def test_at_the_pictures_border_a_face_has_no_edge(photo: Photos, swapper: FaceSwapper) -> None:
+    picture, face = photo(6, "amateur_selfie")
+    cut = np.ascontiguousarray(picture[:, int(face.landmarks[NOSE_TIP, 0]) - int(face.eye_distance / 4) :])
+    (found,) = swapper.detect(cut)
+    target = subject((cut, found))
+    border = target.masks().face[:, 0]
+    assert border[round(float(target.raster.points[NOSE_TIP, 1]))] > 0.9
 
 
 def painted(target: Subject, rows: tuple[float, float], columns: tuple[float, float]) -> RGB:

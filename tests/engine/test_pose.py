@@ -109,7 +109,7 @@ def test_pitch_is_positive_when_the_nose_points_up(degrees: int) -> None:
     assert np.sign(-nose[1]) == np.sign(degrees)  # the picture's y points down
 
 
-@pytest.mark.parametrize("degrees", [-70, -20, 20, 70])
+@pytest.mark.parametrize("degrees", [-140, -100, -70, -20, 20, 70, 120, 160])
 def test_roll_is_positive_when_the_head_leans_clockwise(
     photo: Photos, swapper: FaceSwapper, degrees: int
 ) -> None:

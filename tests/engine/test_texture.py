@@ -11,6 +11,7 @@ from mien import Face
 from mien.engine.arrays import RGB, Float
 from mien.engine.geometry import normals
 from mien.engine.raster import rasterise
+from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import cut_source, sample, texture_layers, visibility
 from mien.engine.topology import MESH_POINTS, NOSE_TIP, OVAL
 
@@ -120,7 +121,7 @@ def test_what_a_turned_source_hides_comes_from_its_other_side(drawn_head: Heads)
 
 def test_a_face_on_its_own_mesh_is_the_picture(photo: Photos) -> None:
     picture, face = photo(6, "studio_portrait")
-    raster = rasterise(face.landmarks, picture.shape[:2], 1.9 * face.eye_distance)
+    raster = rasterise(face.landmarks, picture.shape[:2], FACE_WIDTH * face.eye_distance)
     patch = cut_source(picture, face.landmarks, 1.0)
     layers = texture_layers(raster, face.landmarks, face.landmarks, patch)
     inside = raster.enlarge(raster.covered.astype(np.float32)) == 1
