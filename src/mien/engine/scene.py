@@ -10,7 +10,7 @@ from mien.engine.landmarks import eye_distance
 from mien.engine.raster import Raster, rasterise
 from mien.engine.topology import MESH_POINTS, OVAL
 
-FACE_WIDTH = 1.6
+FACE_WIDTH = 1.45
 """In eye distances; the measure for all feathers, grids and blurs. Unlike the outline it does not shrink when
 a head turns."""
 

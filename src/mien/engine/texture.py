@@ -73,7 +73,7 @@ def texture_layers(raster: Raster, result: Float, target: Float, patch: SourcePa
     target's.
     """
     points = tuck_lips(patch.points, target)
-    coordinates = raster.interpolate(points[:MESH_POINTS])
+    coordinates = source_coordinates(raster, points[:MESH_POINTS])
     place_irises(coordinates, raster, result, patch.points)
     own = sample(patch.image, raster.enlarge(coordinates))
 
@@ -85,11 +85,24 @@ def texture_layers(raster: Raster, result: Float, target: Float, patch: SourcePa
     if mirrored < MIRROR_FROM:
         whole = np.ones(raster.shape, np.float32)
         return Layers(own, patch.normals, None, whole, np.ones(MESH_POINTS), 0.0)
-    coordinates = raster.interpolate(points[:MESH_POINTS][mirror()])
+    coordinates = source_coordinates(raster, points[:MESH_POINTS][mirror()])
     other = sample(patch.image, raster.enlarge(coordinates))
     own_share = raster.interpolate(share[:, None])[..., 0].clip(0, 1)
     seen = np.minimum(1, (np.maximum(here, there) + 0.3) / (wanted + 0.05))
     return Layers(own, patch.normals, other, raster.enlarge(own_share), seen, mirrored)
+
+
+def source_coordinates(raster: Raster, points: Float) -> Float:
+    """Where in the source each cell's colour comes from: float32[rows, columns, 2] as x, y.
+
+    Where one part of the mesh hides another, as the nose's wing does, the map jumps; there it is evened, or
+    the steps of the cells would show.
+    """
+    coordinates = raster.interpolate(points)
+    evened = cv2.GaussianBlur(coordinates, (5, 5), 1)
+    jump = np.linalg.norm(evened - coordinates, axis=2, keepdims=True)
+    weight = smoothstep(jump, raster.cell, 2 * raster.cell)
+    return np.asarray(coordinates + weight * (evened - coordinates), np.float32)
 
 
 def sample(source: RGB, coordinates: Float) -> RGB:
