@@ -79,7 +79,7 @@ def test_the_face_changes_and_every_other_pixel_stays(
     assert image.dtype == np.uint8
     assert image.shape == picture.shape
     # A little further than the fade, since the result's outline may lie outside the target's.
-    assert not changed(picture, image)[~near(face, picture.shape, FADE + 0.15)].any()
+    assert not changed(picture, image)[~near(face, picture.shape, FADE + 0.2)].any()
     inside = near(face, picture.shape, 0)
     assert changed(picture, image)[inside].mean() > 0.5
 
@@ -181,7 +181,8 @@ def test_the_targets_beard_stays_when_the_source_has_none(photo: Photos, swapped
     assert "The target's beard was kept, since the source has none." in result.report.warnings
     x, y = face.landmarks[199, :2].round().astype(int)
     beard = slice(y - 8, y + 8), slice(x - 8, x + 8)
-    np.testing.assert_allclose(result.image[beard], picture[beard], atol=40)
+    # It may be bent a little with the jaw, but its hair is the same.
+    assert np.abs(result.image[beard].astype(int) - picture[beard]).mean() < 12
     assert not swapped(5, 10).report.beard_kept
 
 
@@ -481,12 +482,35 @@ def test_dark_and_bright_targets_keep_their_light(photo: Photos, swapper: FaceSw
     source = photo(3, "studio_portrait")[0]
     inside = near(face, picture.shape, 0)
     lightness = []
-    for gain in (0.55, 0.75, 1.0):
+    for gain in (0.15, 0.55, 1.0):
         target = (picture * gain).astype(np.uint8)
         image = swapper.swap(target, source).image
         lightness.append(image[inside].mean())
         assert image[inside].mean() == pytest.approx(target[inside].mean(), rel=0.15)
     assert all(one < other for one, other in pairwise(lightness))
+
+
+@pytest.mark.parametrize("gain", [0, 4, 5])
+@pytest.mark.parametrize("role", ["target", "source"])
+def test_black_and_overexposed_pictures_end_in_a_swap_or_in_a_reason(
+    photo: Photos, swapper: FaceSwapper, role: str, gain: int
+) -> None:
+    pictures = {"target": photo(6, "amateur_selfie")[0], "source": photo(3, "studio_portrait")[0]}
+    pictures[role] = np.clip(pictures[role].astype(np.int16) * gain, 0, 255).astype(np.uint8)
+    try:
+        image = swapper.swap(**pictures).image
+    except (NoFaceFound, FaceUnusable) as error:
+        assert error.param == role
+    else:
+        assert image.shape == pictures["target"].shape
+
+
+def test_a_grey_target_stays_grey(photo: Photos, swapper: FaceSwapper) -> None:
+    grey = cv2.cvtColor(photo(9, "amateur_selfie")[0], cv2.COLOR_RGB2GRAY)
+    target = np.repeat(grey[..., None], 3, axis=2)
+    image = swapper.swap(target, photo(3, "studio_portrait")[0]).image
+    assert (image.max(axis=2) == image.min(axis=2)).all()
+    assert (image != target).any()
 
 
 def test_a_blurred_target_gets_a_blurred_face(photo: Photos, swapper: FaceSwapper, swapped: Swapped) -> None:

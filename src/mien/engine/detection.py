@@ -80,11 +80,20 @@ def _run(image: RGB, network: Network, long_side: int) -> Detections:
     height, width = image.shape[:2]
     scale = min(1.0, long_side / max(height, width))
     rows, columns = (max(32, round(side * scale / 32) * 32) for side in (height, width))
-    small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    small = _shrink(image, columns, rows)
     outputs = network(small.transpose(2, 0, 1)[None].astype(np.float32))
     found = _decode(outputs, rows, columns)
     ratio = np.array([width / columns, height / rows], np.float32)
     return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.keypoints * ratio)
+
+
+def _shrink(image: RGB, columns: int, rows: int) -> RGB:
+    """Averaged by halves, which is several times faster than by fractions, and interpolated for the rest."""
+    while min(image.shape[0] / rows, image.shape[1] / columns) >= 2:
+        height, width = (side // 2 for side in image.shape[:2])
+        even = image[: height * 2, : width * 2]
+        image = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
 
 
 def _decode(outputs: dict[str, Float], rows: int, columns: int) -> Detections:
@@ -92,11 +101,10 @@ def _decode(outputs: dict[str, Float], rows: int, columns: int) -> Detections:
     heat, scale, offset, points = (outputs[name][0] for name in ("heatmap", "scale", "offset", "landmarks"))
     y, x = np.nonzero(heat[0] > SCORE)
     height, width = np.exp(scale[0, y, x]) * 4, np.exp(scale[1, y, x]) * 4
-    left = np.clip((x + offset[1, y, x] + 0.5) * 4 - width / 2, 0, columns)
-    top = np.clip((y + offset[0, y, x] + 0.5) * 4 - height / 2, 0, rows)
-    boxes = np.stack(
-        [left, top, np.minimum(left + width, columns), np.minimum(top + height, rows)], axis=1
-    ).astype(np.float32)
+    left = (x + offset[1, y, x] + 0.5) * 4 - width / 2
+    top = (y + offset[0, y, x] + 0.5) * 4 - height / 2
+    boxes = np.stack([left, top, left + width, top + height], axis=1).astype(np.float32)
+    boxes = np.clip(boxes, 0, np.array([columns, rows, columns, rows], np.float32))
     keypoints = np.stack(
         [points[1::2, y, x] * width + left, points[0::2, y, x] * height + top], axis=-1
     ).transpose(1, 0, 2)  # 5,N,2 -> N,5,2

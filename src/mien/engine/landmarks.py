@@ -12,6 +12,9 @@ from mien.engine.models import Network
 from mien.engine.topology import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 CROP = 192
+SURROUNDINGS = 1.4
+"""How far, in lengths of the detector's box, the passes may look from its centre."""
+
 CROP_EXTENTS = (1.5, 1.35, 1.35)
 """Sides of the crops of the passes, in lengths of the face. The first comes from the detector and is loose;
 closer ones read lids and lips a tenth more truly."""
@@ -19,18 +22,41 @@ closer ones read lids and lips a tenth more truly."""
 
 def find_landmarks(image: RGB, box: Float, keypoints: Float, network: Network) -> tuple[Float, float]:
     """Points of the face in `box` and how far (in eye distances) they still moved in the last pass."""
-    centre = (box[:2] + box[2:]) / 2
-    extent = float((box[2:] - box[:2]).max())
+    window, image_from_window = _surroundings(image, box)
+    to_window = 1 / image_from_window[0]
+    centre = ((box[:2] + box[2:]) / 2 - image_from_window[1]) * to_window
+    extent = float((box[2:] - box[:2]).max()) * float(to_window.max())
     angle = _angle(keypoints[0], keypoints[1])
-    points = np.zeros((478, 3), np.float32)
+    points: Float = np.zeros((478, 3), np.float32)
     for crop_extent in CROP_EXTENTS:
         previous = points
-        points = _run(image, centre, extent * crop_extent, angle, network)
+        points = _run(window, centre, extent * crop_extent, angle, network)
         low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
         centre, extent = (low + high) / 2, float((high - low).max())
         angle = _angle(points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER])
-    moved = np.linalg.norm(points[:, :2] - previous[:, :2], axis=1).mean()
-    return points, float(moved / eye_distance(points))
+    moved = np.linalg.norm(points[:, :2] - previous[:, :2], axis=1).mean() / eye_distance(points)
+    points = (previous + points) / 2  # two looks err less than one
+    zoom, shift = image_from_window
+    there = np.column_stack([points[:, :2] * zoom + shift, points[:, 2] * zoom.mean()])
+    return there.astype(np.float32), float(moved)
+
+
+def _surroundings(image: RGB, box: Float) -> tuple[RGB, tuple[Float, Float]]:
+    """The part of the picture that all passes look at, at no more than twice their resolution; and zoom and
+    shift, float64[2] each, that bring its pixels back to the picture's."""
+    centre, extent = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
+    height, width = image.shape[:2]
+    low = np.clip(np.floor(centre - SURROUNDINGS * extent).astype(int), 0, [width - 1, height - 1])
+    high = np.clip(np.ceil(centre + SURROUNDINGS * extent).astype(int), low + 1, [width, height])
+    window = image[low[1] : high[1], low[0] : high[0]]
+    scale = 2 * CROP / (min(CROP_EXTENTS) * extent)
+    if scale >= 1:
+        return window, (np.ones(2), low.astype(np.float64))
+    size = np.maximum(1, np.round((high - low) * scale).astype(int))
+    zoom = (high - low) / size
+    small = cv2.resize(window, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+    # picture pixel = zoom × (small pixel + ½) − ½ + corner
+    return small, (zoom, zoom / 2 - 0.5 + low)
 
 
 def eye_distance(points: Float) -> float:

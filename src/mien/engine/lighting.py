@@ -42,7 +42,10 @@ DARK_OUTLIER, BEARD_OUTLIER, BRIGHT_OUTLIER = 40.0, 22.0, 18.0
 """Lightness (of 100) below or above the fit at which a cell is no lit skin: a cast shadow may be deep,
 stubble is not, and a highlight is brighter."""
 
-MAX_GAIN = 3.0
+GREY_TOLERANCE = 3
+
+MIN_SAMPLES = 9
+MIN_GAIN, MAX_GAIN = 0.04, 3.0
 MAX_VIVIDNESS = 1.25
 """Chroma grows with luma, but no further: dark colours are noisy."""
 
@@ -127,6 +130,17 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     return Light(fit + carried / (share + 0.1)[..., None], fit, weight, lab)
 
 
+def is_grey(image: RGB) -> bool:
+    """Whether a picture is monochrome, give or take what compression does to it."""
+    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.int16)
+    return bool(np.percentile(small.max(axis=2) - small.min(axis=2), 99) <= GREY_TOLERANCE)
+
+
+def without_colour(image: Float) -> Float:
+    """The same in grey, still with three channels."""
+    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
 def relight_layers(layers: Layers, wanted: Light, skin: Skin) -> tuple[Float, Light]:
     """Texture under the target's light, float32[H, W, 3] RGB in 0–255, and the light it came with.
 
@@ -151,13 +165,14 @@ def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
     change = wanted.low - own.low
-    typical = np.median(change[skin.candidates], axis=0)
+    plain_skin = skin.candidates if skin.candidates.any() else np.ones_like(skin.candidates)
+    typical = np.median(change[plain_skin], axis=0)
     limit = np.array([40, 14, 14], np.float32)
     change = typical + np.clip(change - typical, -limit, limit)
     before, after = _luma_chroma(own.low), _luma_chroma(own.low + change)
-    gain = np.clip(after[..., 0] / before[..., 0], 1 / MAX_GAIN, MAX_GAIN)
-    # Eye whites and irises see the light, not the skin's colour.
-    gain = gain ** (1 - 0.75 * skin.eyes)
+    gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
+    eye_gain = _eye_gain(own, wanted, skin, float(np.median(gain[plain_skin])))
+    gain = gain ** (1 - skin.eyes) * eye_gain**skin.eyes
     vividness = np.minimum(gain, MAX_VIVIDNESS)
     shift = (after[..., 1:] - before[..., 1:] * vividness[..., None]) * (1 - 0.75 * skin.eyes[..., None])
 
@@ -176,17 +191,31 @@ def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
     return np.asarray(cv2.cvtColor(cv2.merge([relit, *chroma]), cv2.COLOR_YCrCb2RGB), np.float32)
 
 
+def _eye_gain(own: Light, wanted: Light, skin: Skin, skin_gain: float) -> float:
+    """For eye whites and irises, which see the light but not the skin's colour: what brings the brightness
+    between the lids together, as far as that lies between leaving it and what the skin gets."""
+    eyes = skin.eyes > 0.5
+    if not eyes.any():
+        return skin_gain
+    ratio = float(wanted.lab[eyes][:, 0].mean() / max(float(own.lab[eyes][:, 0].mean()), 1))
+    return float(np.clip(ratio, min(skin_gain, 1), max(skin_gain, 1)))
+
+
 def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Float]:
     """Reweighted fit: nine harmonics for lightness, four for colour. Returns fit and weights on the grid."""
     chosen = skin.candidates
     samples = lab[chosen].astype(np.float64)
+    if len(samples) < MIN_SAMPLES:
+        return np.broadcast_to(lab.mean(axis=(0, 1)), lab.shape), np.zeros(chosen.shape, np.float32)
     basis = _harmonics(direction[chosen]).astype(np.float64)
-    smooth = np.diag([0, 0.01, 0.01, 0.01, 0.03, 0.03, 0.03, 0.03, 0.03])
+    smooth = np.diag([1e-6, 0.01, 0.01, 0.01, 0.03, 0.03, 0.03, 0.03, 0.03])
     dark_limit = skin.dark_limit[chosen]
-    weight = (samples[:, 0] > np.percentile(samples[:, 0], 30)).astype(np.float64)
+    weight = (samples[:, 0] >= np.percentile(samples[:, 0], 30)).astype(np.float64)
     coefficients = np.zeros((9, 3))
     for _ in range(5):
-        scaled = basis * (weight / max(weight.sum(), 1e-6))[:, None]
+        if weight.sum() < MIN_SAMPLES:
+            break  # nearly all of it falls out of the fit before: that is as good as it gets
+        scaled = basis * (weight / weight.sum())[:, None]
         coefficients[:, :1] = np.linalg.solve(scaled.T @ basis + smooth, scaled.T @ samples[:, :1])
         first = slice(0, 4)
         coefficients[first, 1:] = np.linalg.solve(

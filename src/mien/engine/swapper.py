@@ -12,7 +12,7 @@ from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import match_detail
 from mien.engine.identity import embed
 from mien.engine.inner import mouth_inside
-from mien.engine.lighting import estimate_light, relight_layers, skin_of
+from mien.engine.lighting import estimate_light, is_grey, relight_layers, skin_of, without_colour
 from mien.engine.masks import face_masks
 from mien.engine.models import Network
 from mien.engine.pose import angle_between
@@ -90,6 +90,8 @@ class FaceSwapper:
         skin = skin_of(scene.raster, scene.face_width)
         their_light = estimate_light(scene.face, normals(theirs.landmarks), skin)
         face, our_light = relight_layers(layers, their_light, skin)
+        if is_grey(scene.bent):
+            face = without_colour(face)
 
         clock.start("masking")
         masks = face_masks(
