@@ -31,12 +31,12 @@ FADE = 0.3
 LID_REACH = 0.35
 LIP_FOLLOWING = 0.7
 
-LID_UNDERSTATEMENT = 0.9
-"""The mesh network understates how far lids differ: of a true difference it shows about half (fitted against
+LID_UNDERSTATEMENT = 0.5
+"""The mesh network understates how far lids differ: of a true difference it shows about two thirds (judged by
 an independent landmark model), so that the source's lids, drawn into the target's opening, look this part of
 the shown difference too open or too shut."""
 
-LID_MARGIN = 0.93
+LID_MARGIN = 0.86
 """Lashes and lid rims come along with the source's lids; without this the eyes look a little too open."""
 
 
