@@ -36,8 +36,8 @@ async def silence(resources: Resources, worker_id: UUID) -> None:
 
 
 async def jobs(resources: Resources) -> list[tuple[str, str]]:
-    """Task id and status of each job."""
-    query = text("SELECT args->>'task_id', status::text FROM procrastinate_jobs ORDER BY id")
+    """Id of the row and status of each job."""
+    query = text("SELECT args->>'row_id', status::text FROM procrastinate_jobs ORDER BY id")
     async with resources.sessions() as session:
         return [(row[0], row[1]) for row in await session.execute(query)]
 

@@ -37,7 +37,7 @@ async def give_back(resources: Resources, task: Task) -> bool:
 
 
 async def jobs_of(resources: Resources, task: Task) -> int:
-    counted = text("SELECT count(*) FROM procrastinate_jobs WHERE args->>'task_id' = :id")
+    counted = text("SELECT count(*) FROM procrastinate_jobs WHERE args->>'row_id' = :id")
     async with resources.sessions() as session:
         return int(await session.scalar(counted, {"id": task.id}) or 0)
 

@@ -1,6 +1,6 @@
 """Pictures from addresses that callers send.
 
-The threats are two. The address may lead to where its sender can't go: that is `mien.images.public_http`'s
+The threats are two. The address may lead to where its sender can't go: that is `mien.public_http`'s
 matter. And the server behind it may be hostile or broken: it sends without end, one byte a minute, from one
 redirect to the next, or 20 kB that unpack to 20 GB. So there is one deadline for everything, the size is
 counted while reading and after unpacking, and what the server says about type and length is believed only
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import httpx
 
 from mien.errors import ImageTooLarge, ImageUnreachable
-from mien.images.public_http import AddressRefused, Network, Resolve, public_client
+from mien.public_http import AddressRefused, Network, Resolve, public_client
 
 _ACCEPT = "image/jpeg, image/png, image/webp, image/avif, image/heic, image/*;q=0.8, */*;q=0.1"
 

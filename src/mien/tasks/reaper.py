@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.database.jobs import delete_abandoned
 from mien.resources import Resources
 from mien.tasks import inputs, jobs, queries, service
 
@@ -59,7 +60,7 @@ async def _reap(session: AsyncSession, resources: Resources) -> list[str]:
         if await service.give_back(session, task):
             ended.append(task.id)
     await queries.forget_silent_workers(session, dead_after)
-    await jobs.delete_abandoned(session, dead_after)
+    await delete_abandoned(session, dead_after)
     for task_id in await jobs.unheard(session, _BATCH):
         await jobs.wake(session, task_id)
     return ended

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from mien.database.connection import database_url
+from mien.database.jobs import Served, serve
 from mien.resources import Resources, open_resources
 from mien.settings import Settings
 from mien.tasks import jobs, queries
@@ -95,10 +96,9 @@ async def _serve(worker: WorkerSession) -> None:
     settings = worker.resources.settings
     async with _alive(worker):
         logger.info("worker started", worker_id=str(worker.id))
-        await jobs.serve(
+        await serve(
             database_url(settings),
-            worker.run_task,
-            concurrency=settings.workers * (1 + AHEAD),
+            [Served(jobs.QUEUE, worker.run_task, concurrency=settings.workers * (1 + AHEAD))],
             heartbeat=settings.worker_heartbeat,
             dead_after=settings.worker_timeout,
             grace=settings.stop_grace,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.images.public_http import AddressRefused, Network, is_public, public_client
+from mien.public_http import AddressRefused, Network, is_public, public_client
 
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
