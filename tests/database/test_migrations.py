@@ -67,7 +67,8 @@ def _job_objects(url: str) -> set[tuple[str, str]]:
                 UNION ALL
                 SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'procrastinate%'
                 UNION ALL
-                SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+                SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger
+                WHERE NOT tgisinternal AND tgrelid::regclass::text LIKE 'procrastinate%'
                 UNION ALL
                 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
                 WHERE conrelid::regclass::text LIKE 'procrastinate%'

@@ -1,29 +1,60 @@
-"""Tables: who may use the API, and the keys they do it with."""
+"""Tables: who may use the API, the keys and sessions they do it with, and how they come in."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mien.database.connection import Base
 
 
-class Account(Base):
-    """Who owns keys and tasks. A disabled account's keys don't work."""
+class _Limited:
+    """Limits of a row's own; null where the settings' apply."""
+
+    requests_per_minute: Mapped[int | None]
+    tasks_in_flight: Mapped[int | None]
+    tasks_per_day: Mapped[int | None]
+
+
+_LIMITS_ARE_POSITIVE = "requests_per_minute > 0 AND tasks_in_flight > 0 AND tasks_per_day > 0"
+
+
+class Account(_Limited, Base):
+    """Who owns keys and tasks. Neither keys nor sessions of a disabled account work."""
 
     __tablename__ = "accounts"
+    __table_args__ = (
+        CheckConstraint("(password_hash IS NULL) = (email IS NULL)", name="email_has_password"),
+        CheckConstraint(_LIMITS_ARE_POSITIVE, name="limits_are_positive"),
+        CheckConstraint("balance >= 0", name="balance"),
+        CheckConstraint("debt >= 0", name="debt"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     name: Mapped[str]
+    email: Mapped[str | None] = mapped_column(unique=True)
+    """In lower case; null for an account that has keys only."""
+    password_hash: Mapped[str | None]
+    """Argon2id, with its parameters."""
+    is_administrator: Mapped[bool] = mapped_column(server_default=text("false"))
+    retention: Mapped[timedelta | None]
+    """How long results are kept; null for the setting `result_retention`, which is also the most."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
+    # What the account's entries in the ledger add up to; `mien.billing.ledger` alone changes it.
+    balance: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    debt: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
-class ApiKey(Base):
-    """A key, known by its SHA-256 only; `prefix` are the first characters, to tell keys apart on a page."""
+class ApiKey(_Limited, Base):
+    """A key, known by its SHA-256 only; `prefix` are the first characters, to tell keys apart on a page.
+
+    Its limits are at most the account's.
+    """
 
     __tablename__ = "api_keys"
+    __table_args__ = (CheckConstraint(_LIMITS_ARE_POSITIVE, name="limits_are_positive"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
@@ -32,4 +63,51 @@ class ApiKey(Base):
     prefix: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_used_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class SignIn(Base):
+    """A signed-in browser. Its cookie holds a random token, which is known here by its SHA-256 only."""
+
+    __tablename__ = "sign_ins"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Invite(Base):
+    """Lets one person sign up, once. Its link holds a random token, known here by its SHA-256 only."""
+
+    __tablename__ = "invites"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    email: Mapped[str | None]
+    """Who may use it; null for whoever has the link."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PasswordReset(Base):
+    """Somebody forgot a password. The link's token follows from the row's id and the service's secret."""
+
+    __tablename__ = "password_resets"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Throttle(Base):
+    """How often something was tried in a span of time that began with its first try."""
+
+    __tablename__ = "throttles"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    tries: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
