@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from uuid import UUID
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -15,11 +14,13 @@ from mien.http import files, health
 from mien.http.errors import add_error_handlers
 from mien.http.middleware import Authenticate, Authentication, BodyLimits, RequestContext
 from mien.http.openapi import describe
+from mien.http.principal import Principal
 from mien.resources import Resources, open_resources
 from mien.settings import Settings
 from mien.tasks import endpoints as tasks
 from mien.tasks.reaper import keep_reaping
 from mien.tasks.sweeper import keep_sweeping
+from mien.uploads import endpoints as uploads
 
 # Requests without pictures are small.
 _BODY_LIMIT = 64_000
@@ -45,7 +46,10 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Authentication, authenticate=_authenticator(resources)),
             Middleware(
                 BodyLimits,
-                limits={tasks.FACE_SWAP: settings.max_body_bytes},
+                limits={
+                    tasks.FACE_SWAP: settings.max_body_bytes,
+                    uploads.UPLOADS: settings.max_image_bytes + uploads.FORM_OVERHEAD,
+                },
                 default=_BODY_LIMIT,
                 in_flight=settings.max_bytes_in_flight,
             ),
@@ -53,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.resources = resources
     app.get("/", include_in_schema=False)(_welcome)
-    for room in (tasks, files, health):
+    for room in (tasks, uploads, files, health):
         app.include_router(room.router)
     add_error_handlers(app)
     describe(app)
@@ -72,12 +76,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _authenticator(resources: Resources) -> Authenticate:
-    async def authenticate(key: str) -> UUID:
+    async def authenticate(key: str) -> Principal:
         async with resources.sessions.begin() as session:
-            principal = await accounts.authenticate(session, key)
+            principal = await accounts.authenticate(session, resources.settings, key)
         if principal is None:
             raise AuthenticationError("The API key is not valid: it is mistyped, revoked or from elsewhere.")
-        return principal.account_id
+        return principal
 
     return authenticate
 

@@ -113,6 +113,29 @@ class Settings(BaseSettings):
         description="Bodies that one API process holds at once; more are asked to come back later.",
     )
 
+    requests_per_minute: int = Field(
+        default=3000,
+        gt=0,
+        description="Requests of one account in a minute, counted by each API process, unless the account "
+        "has a limit of its own.",
+    )
+    tasks_in_flight: int = Field(
+        default=100,
+        gt=0,
+        description="Tasks of one account that are queued or running at once, unless it has a limit of its "
+        "own.",
+    )
+    tasks_per_day: int = Field(
+        default=10_000,
+        gt=0,
+        description="Tasks that one account creates within 24 hours, unless it has a limit of its own.",
+    )
+
+    body_timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        description="How long a body may keep the API waiting; every 16 kB that come give it a second more.",
+    )
+
     task_deadline: Duration = Field(
         default=timedelta(hours=1), description="A task that isn't done this long after its creation fails."
     )
@@ -129,6 +152,10 @@ class Settings(BaseSettings):
     )
     result_retention: Duration = Field(
         default=timedelta(days=7), description="How long results are kept after the task is done."
+    )
+    upload_retention: Duration = Field(
+        default=timedelta(hours=24),
+        description="How long an upload is kept, but never longer than the account's results.",
     )
     stop_grace: Duration = Field(
         default=timedelta(seconds=30),

@@ -14,6 +14,7 @@ from mien.accounts.service import (
     generate_key,
     issue_key,
 )
+from mien.settings import load_settings
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -50,7 +51,7 @@ class TestAuthenticate:
         await _account_with_key(sessions, "Grace")
         account, key = await _account_with_key(sessions)
         async with sessions.begin() as session:
-            principal = await authenticate(session, key)
+            principal = await authenticate(session, load_settings(), key)
             key_id = await session.scalar(select(ApiKey.id).where(ApiKey.account_id == account.id))
         assert principal is not None
         assert (principal.account_id, principal.key_id) == (account.id, key_id)
@@ -62,25 +63,25 @@ class TestAuthenticate:
     async def test_anything_else_is_nobody(self, sessions: Sessions, change: Callable[[str], str]) -> None:
         _, key = await _account_with_key(sessions)
         async with sessions.begin() as session:
-            assert await authenticate(session, change(key)) is None
+            assert await authenticate(session, load_settings(), change(key)) is None
 
     async def test_unknown_key_is_nobody(self, sessions: Sessions) -> None:
         async with sessions.begin() as session:
-            assert await authenticate(session, generate_key()) is None
+            assert await authenticate(session, load_settings(), generate_key()) is None
 
     async def test_revoked_key_is_nobody(self, sessions: Sessions) -> None:
         _, key = await _account_with_key(sessions)
         async with sessions.begin() as session:
             await session.execute(update(ApiKey).values(revoked_at=func.now()))
         async with sessions.begin() as session:
-            assert await authenticate(session, key) is None
+            assert await authenticate(session, load_settings(), key) is None
 
     async def test_key_of_a_disabled_account_is_nobody(self, sessions: Sessions) -> None:
         _, key = await _account_with_key(sessions)
         async with sessions.begin() as session:
             await session.execute(update(Account).values(disabled_at=func.now()))
         async with sessions.begin() as session:
-            assert await authenticate(session, key) is None
+            assert await authenticate(session, load_settings(), key) is None
 
     async def test_last_use_is_noted_to_the_minute(self, sessions: Sessions) -> None:
         _, key = await _account_with_key(sessions)
@@ -89,7 +90,7 @@ class TestAuthenticate:
             async with sessions.begin() as session:
                 await session.execute(update(ApiKey).values(last_used_at=ApiKey.last_used_at - earlier))
             async with sessions.begin() as session:
-                assert await authenticate(session, key)
+                assert await authenticate(session, load_settings(), key)
             async with sessions() as session:
                 moments.append((await session.scalars(select(ApiKey.last_used_at))).one() or datetime.min)
         assert moments[0] == moments[1]
@@ -103,7 +104,7 @@ class TestAdmitFirstKey:
         async with sessions.begin() as session:
             await admit_first_key(session, key)
         async with sessions.begin() as session:
-            assert await authenticate(session, key)
+            assert await authenticate(session, load_settings(), key)
 
     async def test_again_changes_nothing(self, sessions: Sessions) -> None:
         key = generate_key()
@@ -121,7 +122,7 @@ class TestAdmitFirstKey:
         async with sessions.begin() as session:
             await admit_first_key(session, key)
         async with sessions.begin() as session:
-            principal = await authenticate(session, key)
+            principal = await authenticate(session, load_settings(), key)
         assert principal and principal.account_id == account.id
 
     async def test_revoked_key_stays_revoked(self, sessions: Sessions) -> None:
@@ -131,4 +132,4 @@ class TestAdmitFirstKey:
         async with sessions.begin() as session:
             await admit_first_key(session, key)
         async with sessions.begin() as session:
-            assert await authenticate(session, key) is None
+            assert await authenticate(session, load_settings(), key) is None

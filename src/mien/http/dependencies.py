@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from mien.http.principal import Principal
 from mien.resources import Resources
 
 # All are async, since FastAPI sends plain functions through a thread pool.
@@ -19,9 +20,13 @@ async def _resources(request: Request) -> Resources:
     return resources
 
 
+async def _principal(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
 async def _account_id(request: Request) -> UUID:
-    account_id: UUID = request.state.account_id
-    return account_id
+    return (await _principal(request)).account_id
 
 
 async def _request_id(request: Request) -> str:
@@ -30,5 +35,6 @@ async def _request_id(request: Request) -> str:
 
 
 Shared = Annotated[Resources, Depends(_resources)]
+Caller = Annotated[Principal, Depends(_principal)]
 AccountId = Annotated[UUID, Depends(_account_id)]
 RequestId = Annotated[str, Depends(_request_id)]

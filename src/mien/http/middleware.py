@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -17,11 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.errors import ApiError, AuthenticationError, PayloadTooLarge, Unavailable
 from mien.http.errors import error_response, unexpected
+from mien.http.principal import Principal
 
 logger = structlog.get_logger(__name__)
 
-Authenticate = Callable[[str], Awaitable[UUID]]
-"""From a key to the id of the account it belongs to; raises `AuthenticationError`."""
+Authenticate = Callable[[str], Awaitable[Principal]]
+"""From a key to who uses it; raises `AuthenticationError`."""
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _KEY_WANTED = "Send your API key in the header `Authorization: Bearer <key>`."
@@ -73,7 +73,7 @@ class RequestContext:
 
 @dataclass(frozen=True)
 class Authentication:
-    """Lets only known keys pass to paths below `prefix`; `request.state.account_id` says whose they are."""
+    """Lets only known keys pass to paths below `prefix`; `request.state.principal` says whose they are."""
 
     app: ASGIApp
     authenticate: Authenticate
@@ -82,7 +82,7 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(self.prefix):
             try:
-                scope["state"]["account_id"] = await self.authenticate(_bearer_key(scope))
+                scope["state"]["principal"] = await self.authenticate(_bearer_key(scope))
             except ApiError as error:
                 await _refuse(error, scope, receive, send)
                 return
