@@ -2,8 +2,10 @@
 
     from mien import FaceSwapper
 
-    result = FaceSwapper().swap(target, source)     # uint8[H, W, 3] RGB arrays
+    swapper = FaceSwapper()
+    result = swapper.swap(target, source)     # uint8[H, W, 3] RGB arrays
     result.image, result.report
+    swapper.swap_faces(target, [FaceSwap((source,), target_index=0), FaceSwap((other,), target_index=1)])
 
 Importing it pulls in no web or database code, and the engine only when it is asked for: the command line and
 the API live in this package, too. Errors are in `mien.errors`.
@@ -17,10 +19,11 @@ from mien.errors import FaceUnusable, MienError, NoFaceFound, TargetIndexOutOfRa
 if TYPE_CHECKING:
     from mien.engine.faces import Face
     from mien.engine.report import SwapReport
-    from mien.engine.swapper import FaceSwapper, SwapOptions, SwapResult
+    from mien.engine.swapper import FaceSwap, FaceSwapper, SwapOptions, SwapResult, SwapsResult
 
 __all__ = [
     "Face",
+    "FaceSwap",
     "FaceSwapper",
     "FaceUnusable",
     "MienError",
@@ -28,15 +31,18 @@ __all__ = [
     "SwapOptions",
     "SwapReport",
     "SwapResult",
+    "SwapsResult",
     "TargetIndexOutOfRange",
 ]
 
 _ENGINE = {
     "Face": "mien.engine.faces",
+    "FaceSwap": "mien.engine.swapper",
     "FaceSwapper": "mien.engine.swapper",
     "SwapOptions": "mien.engine.swapper",
     "SwapReport": "mien.engine.report",
     "SwapResult": "mien.engine.swapper",
+    "SwapsResult": "mien.engine.swapper",
 }
 
 

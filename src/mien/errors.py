@@ -88,7 +88,23 @@ class Unavailable(ApiError):
 
 
 class TaskError(MienError):
-    """Why a task failed; also raised by the library and shown by the command line."""
+    """Why a task failed; also raised by the library and shown by the command line.
+
+    Where several faces are swapped on one picture, `swap` says which swap is at fault, and where that has
+    several source pictures, `picture` says which of them. Both count from 0.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        swap: int | None = None,
+        picture: int | None = None,
+    ) -> None:
+        super().__init__(message, param=param)
+        self.swap = swap
+        self.picture = picture
 
 
 class ImageUnreachable(TaskError):
@@ -112,8 +128,16 @@ class TargetIndexOutOfRange(TaskError):
 
     type = "target_index_out_of_range"
 
-    def __init__(self, message: str, *, count: int, param: str | None = None) -> None:
-        super().__init__(message, param=param)
+    def __init__(
+        self,
+        message: str,
+        *,
+        count: int,
+        param: str | None = None,
+        swap: int | None = None,
+        picture: int | None = None,
+    ) -> None:
+        super().__init__(message, param=param, swap=swap, picture=picture)
         self.count = count
 
 

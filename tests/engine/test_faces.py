@@ -9,7 +9,7 @@ import pytest
 
 from mien import Face, FaceSwapper, FaceUnusable, NoFaceFound, TargetIndexOutOfRange
 from mien.engine.arrays import RGB, Float
-from mien.engine.faces import Role, find_face, find_faces
+from mien.engine.faces import PictureFaces, Role
 from mien.engine.models import Network
 
 Photo = tuple[RGB, Face]
@@ -29,7 +29,7 @@ def family(photo: Photos) -> RGB:
 
 
 def test_every_face_is_found_largest_first(family: RGB, detector: Network, mesh: Network) -> None:
-    faces = find_faces(family, detector, mesh)
+    faces = PictureFaces(family, detector, mesh).all()
     heights = [face.box[3] - face.box[1] for face in faces]
     assert heights == sorted(heights, reverse=True)
     assert [face.box[0] // 300 for face in faces] == [1, 2, 0]
@@ -37,7 +37,7 @@ def test_every_face_is_found_largest_first(family: RGB, detector: Network, mesh:
 
 
 def test_landmarks_lie_within_the_box(family: RGB, detector: Network, mesh: Network) -> None:
-    for face in find_faces(family, detector, mesh):
+    for face in PictureFaces(family, detector, mesh).all():
         x0, y0, x1, y1 = face.box
         x, y, _ = face.landmarks.mean(axis=0)
         assert x0 < x < x1
@@ -46,10 +46,11 @@ def test_landmarks_lie_within_the_box(family: RGB, detector: Network, mesh: Netw
 
 
 def test_one_face_is_the_same_alone_and_among_all(family: RGB, detector: Network, mesh: Network) -> None:
-    faces = find_faces(family, detector, mesh)
+    faces = PictureFaces(family, detector, mesh).all()
     for index, face in enumerate(faces):
-        alone, count = find_face(family, index, "target", detector, mesh)
-        assert count == 3
+        one = PictureFaces(family, detector, mesh)
+        assert len(one) == 3
+        alone = one.usable(index, "target")
         assert alone.box == face.box
         np.testing.assert_array_equal(alone.landmarks, face.landmarks)
 
@@ -57,7 +58,7 @@ def test_one_face_is_the_same_alone_and_among_all(family: RGB, detector: Network
 @pytest.mark.parametrize("role", ["target", "source"])
 def test_a_picture_without_faces_is_named(role: Role, detector: Network, mesh: Network) -> None:
     with pytest.raises(NoFaceFound, match=f"No face was found in the {role} picture") as raised:
-        find_face(np.full((200, 300, 3), 90, np.uint8), 0, role, detector, mesh)
+        PictureFaces(np.full((200, 300, 3), 90, np.uint8), detector, mesh).usable(0, role)
     assert raised.value.param == role
     assert raised.value.type == "no_face_found"
 
@@ -67,23 +68,23 @@ def test_a_face_that_is_not_there_is_refused_with_the_count(
     family: RGB, detector: Network, mesh: Network, index: int
 ) -> None:
     with pytest.raises(TargetIndexOutOfRange, match="there are 3 faces, counted from 0") as raised:
-        find_face(family, index, "target", detector, mesh)
+        PictureFaces(family, detector, mesh).usable(index, "target")
     assert (raised.value.count, raised.value.param) == (3, "target")
 
 
 def test_one_face_is_counted_in_the_singular(photo: Photos, detector: Network, mesh: Network) -> None:
     with pytest.raises(TargetIndexOutOfRange, match="there is 1 face,") as raised:
-        find_face(photo(1, "studio_portrait")[0], 1, "source", detector, mesh)
+        PictureFaces(photo(1, "studio_portrait")[0], detector, mesh).usable(1, "source")
     assert (raised.value.count, raised.value.param) == (1, "source")
 
 
 def test_a_tiny_face_is_shown_but_not_used(photo: Photos, detector: Network, mesh: Network) -> None:
     picture = photo(5, "amateur_selfie")[0]
     tiny = np.asarray(cv2.resize(picture, None, fx=0.08, fy=0.08, interpolation=cv2.INTER_AREA))
-    (face,) = find_faces(tiny, detector, mesh)
+    (face,) = PictureFaces(tiny, detector, mesh).all()
     assert not face.usable
     with pytest.raises(FaceUnusable, match=r"target picture .* too small \(\d+ × \d+ pixels\)") as raised:
-        find_face(tiny, 0, "target", detector, mesh)
+        PictureFaces(tiny, detector, mesh).usable(0, "target")
     assert raised.value.param == "target"
 
 
@@ -129,15 +130,15 @@ def test_a_face_turned_away_is_refused(
     grey: RGB, drawn_head: Callable[..., Float], yaw: float, side: str
 ) -> None:
     networks = cast(Network, SureDetector()), cast(Network, TurnedMesh(yaw, drawn_head))
-    (face,) = find_faces(grey, *networks)
+    (face,) = PictureFaces(grey, *networks).all()
     assert face.yaw == pytest.approx(yaw, abs=3)
     with pytest.raises(FaceUnusable, match=rf"turned too far to the {side} \(8\d°\)"):
-        find_face(grey, 0, "source", *networks)
+        PictureFaces(grey, *networks).usable(0, "source")
 
 
 def test_what_only_the_detector_takes_for_a_face_is_not_clear(mesh: Network) -> None:
     noise = np.random.default_rng(2).integers(0, 256, (320, 320, 3), np.uint8)
-    (face,) = find_faces(noise, cast(Network, SureDetector()), mesh)
+    (face,) = PictureFaces(noise, cast(Network, SureDetector()), mesh).all()
     assert face.problem is not None
     assert "not clear enough" in face.problem
 

@@ -11,6 +11,7 @@ import pytest
 
 from mien import (
     Face,
+    FaceSwap,
     FaceSwapper,
     FaceUnusable,
     NoFaceFound,
@@ -294,6 +295,29 @@ def test_a_face_too_small_is_refused(photo: Photos, swapper: FaceSwapper) -> Non
     with pytest.raises(FaceUnusable, match="too small") as raised:
         swapper.swap(tiny, photo(3, "studio_portrait")[0])
     assert raised.value.param == "target"
+
+
+@pytest.mark.parametrize("role", ["target", "source"])
+def test_the_swap_and_the_picture_at_fault_are_numbered(
+    photo: Photos, swapper: FaceSwapper, role: str
+) -> None:
+    good, tiny = photo(3, "studio_portrait")[0], resized(photo(5, "amateur_selfie")[0], 0.08)
+    both = side_by_side(good, tiny)
+    bad = {"target": FaceSwap((good,), target_index=1), "source": FaceSwap((good, tiny), target_index=1)}
+    target = both if role == "target" else side_by_side(good, resized(good, 0.5))
+    with pytest.raises(FaceUnusable, match=f"{role} picture") as raised:
+        swapper.swap_faces(target, [FaceSwap((good,)), bad[role]])
+    picture = {"target": None, "source": 1}[role]
+    assert (raised.value.param, raised.value.swap, raised.value.picture) == (role, 1, picture)
+
+
+@pytest.mark.parametrize("swaps", [[], [(0, 0)], [(1, 0), (1, 0)]], ids=["none", "no source", "twice"])
+def test_swaps_that_make_no_sense_are_refused(
+    photo: Photos, swapper: FaceSwapper, swaps: list[tuple[int, int]]
+) -> None:
+    picture = photo(3, "studio_portrait")[0]
+    with pytest.raises(ValueError, match="swap"):
+        swapper.swap_faces(picture, [FaceSwap((picture,) * count, index) for count, index in swaps])
 
 
 # Inputs ----------------------------------------------------------------------------------------------------

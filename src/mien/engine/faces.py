@@ -64,36 +64,68 @@ class Face:
         return eye_distance(self.landmarks)
 
 
+class PictureFaces:
+    """The faces of one picture, largest first: found at once, looked at closely only when asked for."""
+
+    def __init__(self, image: RGB, detector: Network, mesh: Network) -> None:
+        """image: uint8[H, W, 3] RGB."""
+        self.image = image
+        self._detector, self._mesh = detector, mesh
+        self._found = detect(image, detector)
+        self._looked_at: dict[int, Face] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @property
+    def boxes(self) -> Float:
+        """float32[N, 4] as x0, y0, x1, y1."""
+        return self._found.boxes
+
+    def __getitem__(self, index: int) -> Face:
+        if index not in self._looked_at:
+            self._looked_at[index] = _look_at(self.image, self._found, index, self._detector, self._mesh)
+        return self._looked_at[index]
+
+    def all(self) -> tuple[Face, ...]:
+        return tuple(self[index] for index in range(len(self)))
+
+    def usable(self, index: int, role: Role, swap: int | None = None, picture: int | None = None) -> Face:
+        """Face number `index`. Raises `NoFaceFound`, `TargetIndexOutOfRange` or `FaceUnusable`, which say
+        that it is picture number `picture` of swap number `swap`."""
+        name = f"{role} picture" if picture is None else f"{role} picture number {picture}"
+        if not len(self):
+            raise NoFaceFound(
+                f"No face was found in the {name}. Use one that shows a face clearly, "
+                "at least 32 pixels high.",
+                param=role,
+                swap=swap if role == "source" else None,
+                picture=picture,
+            )
+        if not 0 <= index < len(self):
+            count = len(self)
+            many = "is 1 face" if count == 1 else f"are {count} faces"
+            raise TargetIndexOutOfRange(
+                f"There is no face number {index} in the {name}: there {many}, counted from 0 by size.",
+                count=count,
+                param=role,
+                swap=swap,
+                picture=picture,
+            )
+        face = self[index]
+        if face.problem:
+            raise FaceUnusable(
+                f"The face in the {name} can't be used: {face.problem}",
+                param=role,
+                swap=swap,
+                picture=picture,
+            )
+        return face
+
+
 def find_faces(image: RGB, detector: Network, mesh: Network) -> tuple[Face, ...]:
     """All faces, largest first."""
-    found = detect(image, detector)
-    return tuple(_look_at(image, found, index, detector, mesh) for index in range(len(found)))
-
-
-def find_face(image: RGB, index: int, role: Role, detector: Network, mesh: Network) -> tuple[Face, int]:
-    """Face number `index` and how many there are.
-
-    Raises `NoFaceFound`, `TargetIndexOutOfRange` or `FaceUnusable`.
-    """
-    found = detect(image, detector)
-    if not len(found):
-        raise NoFaceFound(
-            f"No face was found in the {role} picture. Use one that shows a face clearly, "
-            "at least 32 pixels high.",
-            param=role,
-        )
-    if not 0 <= index < len(found):
-        count = len(found)
-        many = "is 1 face" if count == 1 else f"are {count} faces"
-        raise TargetIndexOutOfRange(
-            f"There is no face number {index} in the {role} picture: there {many}, counted from 0 by size.",
-            count=count,
-            param=role,
-        )
-    face = _look_at(image, found, index, detector, mesh)
-    if face.problem:
-        raise FaceUnusable(f"The face in the {role} picture can't be used: {face.problem}", param=role)
-    return face, len(found)
+    return PictureFaces(image, detector, mesh).all()
 
 
 def _look_at(image: RGB, found: Detections, index: int, detector: Network, mesh: Network) -> Face:

@@ -36,12 +36,10 @@ class Scene:
         """`bent` where the face is."""
         return self.bent[self.inner]
 
-    def put_back(self, target: RGB, face: RGB) -> RGB:
-        """A copy of the target with the new face and its bent surroundings in it."""
-        image, bent = target.copy(), self.bent.copy()
-        bent[self.inner] = face
-        image[self.window] = bent
-        return image
+    def put_into(self, image: RGB, face: RGB) -> None:
+        """Change a copy of the target: the new face and its bent surroundings."""
+        image[self.window] = self.bent
+        image[self.window][self.inner] = face
 
 
 def set_scene(target: RGB, before: Float, after: Float) -> Scene:

@@ -1,23 +1,24 @@
 """The swap, step by step, in the order of the steps' modules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mien.engine.arrays import RGB
+from mien.engine.arrays import RGB, Float
 from mien.engine.blending import blend
-from mien.engine.faces import Face, find_face, find_faces
+from mien.engine.faces import Face, PictureFaces
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import match_detail
 from mien.engine.identity import embed
 from mien.engine.inner import mouth_inside
 from mien.engine.lighting import estimate_light, is_grey, relight_layers, skin_of, without_colour
-from mien.engine.masks import face_masks
+from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.pose import angle_between
 from mien.engine.report import Step, Stopwatch, SwapReport, with_warnings
-from mien.engine.scene import set_scene
+from mien.engine.scene import Scene, set_scene
+from mien.engine.sources import Source, SourcePicture, find_source
 from mien.engine.texture import cut_source, texture_layers
 
 
@@ -34,11 +35,32 @@ class SwapOptions:
 
 
 @dataclass(frozen=True)
+class FaceSwap:
+    """One face of the target and whose face it gets.
+
+    sources: uint8[H, W, 3] RGB each, one picture of a person or several of the same. source_index: which face
+    of the first one; of the others the face most like it is taken.
+    """
+
+    sources: tuple[RGB, ...]
+    target_index: int = 0
+    source_index: int = 0
+
+
+@dataclass(frozen=True)
 class SwapResult:
     """image: uint8[H, W, 3] RGB of the target's size; outside the changed region bit-identical to it."""
 
     image: RGB
     report: SwapReport
+
+
+@dataclass(frozen=True)
+class SwapsResult:
+    """image: as in `SwapResult`. reports: one for each swap, in their order."""
+
+    image: RGB
+    reports: tuple[SwapReport, ...]
 
 
 class FaceSwapper:
@@ -55,12 +77,12 @@ class FaceSwapper:
 
     def detect(self, image: RGB) -> tuple[Face, ...]:
         """All faces of uint8[H, W, 3] RGB, largest first: the order that `target_index` counts in."""
-        return find_faces(_checked(image, "image"), self._detector, self._mesh)
+        return self._faces(_checked(image, "image")).all()
 
     def swap(
         self,
         target: RGB,
-        source: RGB,
+        source: RGB | Sequence[RGB],
         target_index: int = 0,
         source_index: int = 0,
         options: SwapOptions = SwapOptions(),
@@ -68,80 +90,175 @@ class FaceSwapper:
     ) -> SwapResult:
         """The face of `source` in the scene of `target`, both uint8[H, W, 3] RGB.
 
-        `on_step` hears of each step before it begins; what it raises stops the swap. Raises `NoFaceFound`,
-        `TargetIndexOutOfRange` or `FaceUnusable`, whose `param` is "target" or "source".
+        `source` may be several pictures of one person. All else is as in `swap_faces`, for one face.
         """
-        target, source = _checked(target, "target"), _checked(source, "source")
+        sources = (source,) if isinstance(source, np.ndarray) else tuple(source)
+        swaps = [FaceSwap(sources, target_index, source_index)]
+        result = self.swap_faces(target, swaps, options, on_step)
+        return SwapResult(result.image, result.reports[0])
+
+    def swap_faces(
+        self,
+        target: RGB,
+        swaps: Sequence[FaceSwap],
+        options: SwapOptions = SwapOptions(),
+        on_step: Callable[[Step], None] | None = None,
+    ) -> SwapsResult:
+        """Several faces of `target`, uint8[H, W, 3] RGB, at once. The order of `swaps` doesn't matter.
+
+        Each face is made from the untouched target, and each pixel belongs to one face, so that neighbours
+        don't show in each other. `on_step` hears of each step before it begins: of the detection once, of the
+        others for each face; what it raises stops the swap. Raises `NoFaceFound`, `TargetIndexOutOfRange` or
+        `FaceUnusable`, whose `param` is "target" or "source"; `swap` and `picture` say more.
+        """
+        target = _checked(target, "target")
+        _check_swaps(swaps)
         clock = Stopwatch(on_step)
-
         clock.start("detecting")
-        theirs, faces = find_face(target, target_index, "target", self._detector, self._mesh)
-        ours, _ = find_face(source, source_index, "source", self._detector, self._mesh)
-
-        clock.start("shaping")
-        shape = result_shape(ours.landmarks, theirs.landmarks, ours.pose, theirs.pose, options.shape)
-        scene = set_scene(target, theirs.landmarks, shape.points)
-
-        clock.start("texturing")
-        patch = cut_source(source, ours.landmarks, scene.eye_distance / ours.eye_distance)
-        layers = texture_layers(scene.raster, scene.points, theirs.landmarks, patch)
-
-        clock.start("lighting")
-        skin = skin_of(scene.raster, scene.face_width)
-        their_light = estimate_light(scene.face, normals(theirs.landmarks), skin)
-        face, our_light = relight_layers(layers, their_light, skin)
-        if is_grey(scene.bent):
-            face = without_colour(face)
-
-        clock.start("masking")
-        masks = face_masks(
-            scene.raster,
-            skin,
-            theirs.landmarks,
-            ours.landmarks,
-            their_light,
-            our_light,
-            layers.seen,
-            scene.face_width,
-        )
-        mask = scene.raster.enlarge(masks.face)
-        mouth = mouth_inside(
-            scene.points, theirs.landmarks, ours.landmarks, scene.raster.shape, scene.face_width
-        )
-        mask = mask * (1 - mouth)
-
-        clock.start("blending")
-        face = match_detail(face, scene.face, mask > 0.9)
-        image = scene.put_back(target, blend(face, scene.face, mask))
-
-        clock.start("reporting")
-        before, wanted, after = (
-            embed(picture, points, self._embedder)
-            for picture, points in (
-                (target, theirs.landmarks),
-                (source, ours.landmarks),
-                (image, shape.points),
-            )
-        )
+        theirs = self._faces(target)
+        faces = [theirs.usable(swap.target_index, "target", number) for number, swap in enumerate(swaps)]
+        sources = self._find_sources(swaps)
         clock.stop()
+        clocks = [Stopwatch(on_step, clock.milliseconds) for _ in swaps]
+        swapped = [
+            swap_face(target, face, source, options, clock)
+            for face, source, clock in zip(faces, sources, clocks, strict=True)
+        ]
+        image = target.copy()
+        for one in swapped:
+            one.scene.put_into(image, one.face)
+        reports = [
+            self._report(target, image, one, len(theirs), clock)
+            for one, clock in zip(swapped, clocks, strict=True)
+        ]
+        return SwapsResult(image, tuple(reports))
+
+    def _faces(self, image: RGB) -> PictureFaces:
+        return PictureFaces(image, self._detector, self._mesh)
+
+    def _find_sources(self, swaps: Sequence[FaceSwap]) -> list[Source]:
+        """Each picture is looked at once, and each source made once, however many faces it goes to."""
+        looked_at: dict[int, PictureFaces] = {}
+        found: dict[tuple[int, ...], Source] = {}
+        sources = []
+        for number, swap in enumerate(swaps):
+            for picture in swap.sources:
+                if id(picture) not in looked_at:
+                    looked_at[id(picture)] = self._faces(_checked(picture, "source"))
+            key = (*map(id, swap.sources), swap.source_index)
+            if key not in found:
+                pictures = [looked_at[id(picture)] for picture in swap.sources]
+                found[key] = find_source(pictures, swap.source_index, self._embedder, number)
+            sources.append(found[key])
+        return sources
+
+    def _report(
+        self, target: RGB, image: RGB, swapped: "SwappedFace", faces: int, clock: Stopwatch
+    ) -> SwapReport:
+        clock.start("reporting")
+        before = embed(target, swapped.theirs.landmarks, self._embedder)
+        after = embed(image, swapped.points, self._embedder)
+        clock.stop()
+        ours = swapped.ours.face
         report = SwapReport(
-            similarity_to_source=round(float(after @ wanted), 4),
+            similarity_to_source=round(float(after @ swapped.source.embedding), 4),
             similarity_to_target=round(float(after @ before), 4),
             faces=faces,
-            pose_gap=round(angle_between(ours.pose, theirs.pose), 1),
-            expression_gap=round(float(np.linalg.norm(shape.expression, axis=1).mean()), 4),
-            resolution_gap=round(patch.scale, 3),
-            mirrored=round(layers.mirrored, 3),
-            covered=round(masks.covered, 3),
-            beard_kept=masks.beard_kept,
-            eyes_kept=masks.eyes_kept,
+            pose_gap=round(angle_between(ours.pose, swapped.theirs.pose), 1),
+            expression_gap=round(swapped.expression_gap, 4),
+            resolution_gap=round(swapped.theirs.eye_distance / ours.eye_distance, 3),
+            mirrored=round(swapped.mirrored, 3),
+            covered=round(swapped.masks.covered, 3),
+            beard_kept=swapped.masks.beard_kept,
+            eyes_kept=swapped.masks.eyes_kept,
             warnings=(),
             milliseconds=clock.milliseconds,
         )
-        return SwapResult(image, with_warnings(report, ours.yaw))
+        return with_warnings(report, ours.yaw)
+
+
+@dataclass(frozen=True)
+class SwappedFace:
+    """A face of the target with another face in it.
+
+    points: float32[478, 3], its mesh in pixels of the target. face: uint8[h, w, 3], what `scene` puts in.
+    expression_gap, mirrored: as in `SwapReport`.
+    """
+
+    theirs: Face
+    source: Source
+    ours: SourcePicture
+    points: Float
+    scene: Scene
+    face: RGB
+    masks: Masks
+    expression_gap: float
+    mirrored: float
+
+
+def swap_face(
+    target: RGB, theirs: Face, source: Source, options: SwapOptions, clock: Stopwatch
+) -> SwappedFace:
+    """Steps 5 to 10."""
+    ours = source.nearest(theirs)
+    mesh = ours.face.landmarks
+
+    clock.start("shaping")
+    shape = result_shape(mesh, theirs.landmarks, ours.face.pose, theirs.pose, options.shape)
+    scene = set_scene(target, theirs.landmarks, shape.points)
+
+    clock.start("texturing")
+    patch = cut_source(ours.image, mesh, scene.eye_distance / ours.face.eye_distance)
+    layers = texture_layers(scene.raster, scene.points, theirs.landmarks, patch)
+
+    clock.start("lighting")
+    skin = skin_of(scene.raster, scene.face_width)
+    their_light = estimate_light(scene.face, normals(theirs.landmarks), skin)
+    face, our_light = relight_layers(layers, their_light, skin)
+    if is_grey(scene.bent):
+        face = without_colour(face)
+
+    clock.start("masking")
+    masks = face_masks(
+        scene.raster,
+        skin,
+        theirs.landmarks,
+        mesh,
+        their_light,
+        our_light,
+        layers.seen,
+        scene.face_width,
+    )
+    mask = scene.raster.enlarge(masks.face)
+    mouth = mouth_inside(scene.points, theirs.landmarks, mesh, scene.raster.shape, scene.face_width)
+    mask = mask * (1 - mouth)
+
+    clock.start("blending")
+    face = match_detail(face, scene.face, mask > 0.9)
+    blended = blend(face, scene.face, mask)
+    clock.stop()
+    return SwappedFace(
+        theirs=theirs,
+        source=source,
+        ours=ours,
+        points=shape.points,
+        scene=scene,
+        face=blended,
+        masks=masks,
+        expression_gap=float(np.linalg.norm(shape.expression, axis=1).mean()),
+        mirrored=layers.mirrored,
+    )
 
 
 def _checked(image: RGB, name: str) -> RGB:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"{name} must be uint8[H, W, 3] RGB, not {image.dtype}{list(image.shape)}")
     return np.ascontiguousarray(image)
+
+
+def _check_swaps(swaps: Sequence[FaceSwap]) -> None:
+    if not swaps or not all(swap.sources for swap in swaps):
+        raise ValueError("a swap needs at least one source picture, and there must be at least one swap")
+    indices = [swap.target_index for swap in swaps]
+    if len(set(indices)) < len(indices):
+        raise ValueError(f"each face of the target can be swapped only once, not {indices}")

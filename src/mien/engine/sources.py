@@ -1,0 +1,103 @@
+"""Between steps 4 and 5: several pictures of one person make one source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.engine.arrays import RGB, Float
+from mien.engine.faces import Face, PictureFaces
+from mien.engine.identity import embed
+from mien.engine.models import Network
+from mien.engine.pose import Pose, angle_between
+
+STRANGER = 0.5
+"""Cosine to the first picture below which a picture seems to show somebody else."""
+
+FRONTAL_WITHIN = 20.0
+"""Degrees. Depth is guessed, so a picture's proportions count less the further its head is turned: half at
+this angle."""
+
+FINE_ENOUGH = 160.0
+"""Eye distance in pixels beyond which more of them tell no more about proportions."""
+
+DEGREES_PER_HALVING = 12.0
+"""A texture that is half as fine as the result needs is as bad as a view so many degrees further away."""
+
+
+@dataclass(frozen=True)
+class SourcePicture:
+    """number: which of the pictures it is. embedding: float32[1024] of unit length."""
+
+    number: int
+    image: RGB
+    face: Face
+    embedding: Float
+
+
+@dataclass(frozen=True)
+class Source:
+    """The face to bring in.
+
+    pictures: those that show the first one's person. strangers: numbers of the others. proportions:
+    float64[478, 3], the weighted mean of the faces in the canonical frame. embedding: float32[1024] of unit
+    length, the mean of theirs.
+    """
+
+    pictures: tuple[SourcePicture, ...]
+    strangers: tuple[int, ...]
+    proportions: Float
+    embedding: Float
+
+    def nearest(self, target: Face) -> SourcePicture:
+        """The picture whose texture fits the target best: seen from the same side, and fine enough."""
+        return min(self.pictures, key=lambda picture: _misfit(picture.face, target))
+
+
+def find_source(
+    pictures: Sequence[PictureFaces], index: int, embedder: Network, swap: int | None = None
+) -> Source:
+    """Face number `index` of the first picture, and in the others the face that is most like it.
+
+    Raises as `PictureFaces.usable` does.
+    """
+    first = pictures[0].usable(index, "source", swap, 0 if len(pictures) > 1 else None)
+    shown = [SourcePicture(0, pictures[0].image, first, embed(pictures[0].image, first.landmarks, embedder))]
+    for number, faces in enumerate(pictures[1:], start=1):
+        shown.append(_most_alike(shown[0], faces, number, embedder, swap))
+    same = tuple(picture for picture in shown if picture.embedding @ shown[0].embedding >= STRANGER)
+    weights = [_weight(picture.face) for picture in same]
+    shapes = [picture.face.pose.canonical_from_image(picture.face.landmarks) for picture in same]
+    embedding = np.average([picture.embedding for picture in same], axis=0, weights=weights)
+    return Source(
+        pictures=same,
+        strangers=tuple(picture.number for picture in shown if picture not in same),
+        proportions=np.average(shapes, axis=0, weights=weights),
+        embedding=embedding / np.linalg.norm(embedding),
+    )
+
+
+def _most_alike(
+    first: SourcePicture, faces: PictureFaces, number: int, embedder: Network, swap: int | None
+) -> SourcePicture:
+    usable = [face for face in faces.all() if face.usable]
+    if not usable:
+        faces.usable(0, "source", swap, number)
+    candidates = [
+        SourcePicture(number, faces.image, face, embed(faces.image, face.landmarks, embedder))
+        for face in usable
+    ]
+    return max(candidates, key=lambda candidate: float(candidate.embedding @ first.embedding))
+
+
+def _weight(face: Face) -> float:
+    turned = angle_between(face.pose, FRONTAL)
+    return float(min(1.0, face.eye_distance / FINE_ENOUGH) / (1 + (turned / FRONTAL_WITHIN) ** 2))
+
+
+def _misfit(face: Face, target: Face) -> float:
+    coarser = max(0.0, float(np.log2(target.eye_distance / face.eye_distance)))
+    return angle_between(face.pose, target.pose) + DEGREES_PER_HALVING * coarser
+
+
+FRONTAL = Pose(1.0, np.eye(3), np.zeros(3))
