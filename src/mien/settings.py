@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mien import data_folder
 from mien.errors import SetupError
+from mien.money import Pack, parse_packs
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -47,6 +48,8 @@ def _split_by_comma(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), Field(gt=timedelta(0))]
 """A positive time span; in the environment `30s`, `10m`, `2h`, `7d` or ISO 8601."""
+
+Packs = Annotated[tuple[Pack, ...], NoDecode, BeforeValidator(parse_packs)]
 
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_by_comma)]
 
@@ -162,6 +165,38 @@ class Settings(BaseSettings):
         description="How long a stopping service waits for swaps and requests under way.",
     )
 
+    price_per_face: int = Field(
+        default=3,
+        ge=0,
+        description="Credits that a swapped face costs. With 0 swaps are free, and credits are neither needed "
+        "nor sold.",
+    )
+    first_account_credits: int = Field(
+        default=1_000_000,
+        ge=0,
+        description="Credits that the first account starts with, which `mien serve` makes for its operator.",
+    )
+    new_account_credits: int = Field(
+        default=30, ge=0, description="Credits that every other account starts with."
+    )
+    packs: Packs = Field(
+        default="1500=3.00 USD, 5000=10.00 USD, 25000=50.00 USD",
+        validate_default=True,
+        description="What is sold: credits and their price, comma-separated. Empty: nothing.",
+    )
+    stripe_key: SecretStr | None = Field(
+        default=None,
+        description="Secret key of a Stripe account, which payments then go through. Unset, an administrator "
+        "confirms them.",
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Signing secret of the Stripe webhook at `<public URL>/webhooks/stripe`.",
+    )
+    stripe_api_base: str = Field(
+        default="https://api.stripe.com", description="Address of Stripe's API; another one is for tests."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged."
     )
@@ -213,6 +248,12 @@ class Settings(BaseSettings):
         if value and "://" in value and not value.startswith(("s3://", "gs://", "az://")):
             raise ValueError("must be a folder, or look like s3://name/prefix")
         return value
+
+    @model_validator(mode="after")
+    def _stripe_can_report_payments(self) -> Self:
+        if bool(self.stripe_key) != bool(self.stripe_webhook_secret):
+            raise ValueError("MIEN_STRIPE_KEY and MIEN_STRIPE_WEBHOOK_SECRET need each other: set both")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_cores(self) -> Self:

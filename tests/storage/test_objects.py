@@ -1,8 +1,10 @@
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from mien.storage.objects import delete, list_objects, open_object, open_store, put, read
+from mien.storage.objects import copy, delete, list_objects, open_object, open_store, put, read, size_of
 
 
 def content_of(folder: Path) -> list[str]:
@@ -61,3 +63,25 @@ async def test_a_bucket_in_memory_is_opened_by_its_address() -> None:
     store = open_store("memory:///")
     await put(store, "key", b"data")
     assert await read(store, "key") == b"data"
+
+
+async def test_a_copy_is_as_young_as_any_new_object_and_outlives_what_it_was_made_of(tmp_path: Path) -> None:
+    store, data = open_store(tmp_path), bytes(range(256)) * 50_000
+    await put(store, "uploads/one", data)
+    os.utime(tmp_path / "uploads" / "one", (0, 0))
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    await copy(store, "uploads/one", "inputs/two")
+    (info,) = [info async for batch in list_objects(store, "inputs/") for info in batch]
+    assert info.modified > before
+    await delete(store, ["uploads/one"])
+    assert await read(store, "inputs/two") == data
+    with pytest.raises(FileNotFoundError):
+        await copy(store, "uploads/one", "inputs/three")
+
+
+async def test_a_part_of_an_object_can_be_opened(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    await put(store, "key", b"0123456789")
+    opened = await open_object(store, "key", range(3, 7))
+    assert opened.size == await size_of(store, "key") == 10
+    assert b"".join([piece async for piece in opened.chunks]) == b"3456"

@@ -60,14 +60,8 @@ def decode(data: bytes, limits: DecodeLimits | None = None, *, param: str | None
     Several threads may decode at once.
     """
     limits = limits or DecodeLimits()
-    _check_bytes(len(data), limits, param)
+    container = read_header(data, limits, param=param)
     try:
-        container = read_container(data)
-        if isinstance(container, str):
-            raise ImageInvalid(f"{_subject(param)} is {container}. Send a still {ACCEPTED}.", param=param)
-        if container.animated:
-            raise _animated(container, param)
-        _check_size(container.width, container.height, limits, param)
         image = _DECODERS[container.format](io.BytesIO(container.stream))
         # The decoder has the last word on the size, and has decoded no pixel yet.
         _check_size(*image.size, limits, param)
@@ -78,10 +72,26 @@ def decode(data: bytes, limits: DecodeLimits | None = None, *, param: str | None
         raise
     except Exception as error:
         # Decoders raise whatever they like: OSError, SyntaxError, ValueError, RuntimeError, MemoryError, …
-        message = (
-            f"{_subject(param)} is damaged or incomplete. Save it again with another program and send that."
-        )
-        raise ImageInvalid(message, param=param) from error
+        raise _damaged(param) from error
+
+
+def read_header(data: bytes, limits: DecodeLimits | None = None, *, param: str | None = None) -> Container:
+    """What the file says about itself, checked against `limits` without decoding anything.
+
+    Raises as `decode` does, which may still find the pixels damaged, or more of them than the header says.
+    """
+    limits = limits or DecodeLimits()
+    _check_bytes(len(data), limits, param)
+    try:
+        container = read_container(data)
+    except Exception as error:  # whatever comes of stepping over lengths that lie
+        raise _damaged(param) from error
+    if isinstance(container, str):
+        raise ImageInvalid(f"{_subject(param)} is {container}. Send a still {ACCEPTED}.", param=param)
+    if container.animated:
+        raise _animated(container, param)
+    _check_size(container.width, container.height, limits, param)
+    return container
 
 
 def encode(
@@ -154,6 +164,11 @@ def _check_size(width: int, height: int, limits: DecodeLimits, param: str | None
             f"{found}; the long side may be at most {limits.max_ratio:g} times the short one. Crop it.",
             param=param,
         )
+
+
+def _damaged(param: str | None) -> ImageInvalid:
+    message = f"{_subject(param)} is damaged or incomplete. Save it again with another program and send that."
+    return ImageInvalid(message, param=param)
 
 
 def _animated(container: Container, param: str | None) -> ImageInvalid:

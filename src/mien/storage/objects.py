@@ -15,7 +15,7 @@ import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
 if TYPE_CHECKING:
-    from obstore import GetResult  # exists for type checkers only
+    from obstore import GetOptions, GetResult  # exist for type checkers only
 
 STREAM_CHUNK = 256 * 1024
 
@@ -31,7 +31,7 @@ class ObjectInfo:
 class OpenObject:
     """An object about to be sent: its size is known before its bytes are read."""
 
-    size: int  # bytes
+    size: int  # bytes of the whole, also where only a part is sent
     chunks: AsyncIterator[bytes]
 
 
@@ -57,10 +57,26 @@ async def read(store: ObjectStore, key: str) -> bytes:
     return bytes(await found.bytes_async())
 
 
-async def open_object(store: ObjectStore, key: str) -> OpenObject:
-    """Open an object to be sent piece by piece, so that memory doesn't grow with its size."""
-    found = await obstore.get_async(store, key)
+async def size_of(store: ObjectStore, key: str) -> int:
+    """How many bytes an object has."""
+    found = await obstore.head_async(store, key)
+    return found["size"]
+
+
+async def open_object(store: ObjectStore, key: str, part: range | None = None) -> OpenObject:
+    """Open an object, or a `part` of its bytes, to be sent piece by piece: memory doesn't grow with its size."""
+    options: "GetOptions" = {"range": (part.start, part.stop)} if part else {}
+    found = await obstore.get_async(store, key, options=options)
     return OpenObject(found.meta["size"], _chunks(found))
+
+
+async def copy(store: ObjectStore, source: str, target: str) -> None:
+    """Store what is under `source` under `target` too: an object of its own, as young as any other new one."""
+    if isinstance(store, LocalStore):  # which would make a link, as old as what it leads to
+        found = await obstore.get_async(store, source)
+        await obstore.put_async(store, target, found.stream(min_chunk_size=STREAM_CHUNK))
+    else:
+        await obstore.copy_async(store, source, target)
 
 
 async def _chunks(found: "GetResult") -> AsyncIterator[bytes]:

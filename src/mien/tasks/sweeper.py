@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from mien.resources import Resources
 from mien.storage import objects
 from mien.tasks import queries
+from mien.uploads import sweeper as uploads
 
 logger = structlog.get_logger(__name__)
 
@@ -24,6 +25,8 @@ async def keep_sweeping(resources: Resources) -> None:
         try:
             await expire(resources)
             await sweep(resources)
+            await uploads.expire(resources)
+            await uploads.sweep(resources, _ORPHAN_AGE)
         except OperationalError as error:
             logger.warning("sweeping failed", reason=str(error.orig))
         except Exception:
