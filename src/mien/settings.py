@@ -168,8 +168,8 @@ class Settings(BaseSettings):
     price_per_face: int = Field(
         default=3,
         ge=0,
-        description="Credits that a swapped face costs. With 0 swaps are free, and credits are neither needed "
-        "nor sold.",
+        description="Credits that a swapped face costs. With 0 swaps are free, and credits are neither "
+        "needed nor sold.",
     )
     first_account_credits: int = Field(
         default=1_000_000,

@@ -6,7 +6,6 @@ delete an entry (`mien.database.migrations`, revision 0004).
 """
 
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID, uuid4
 
@@ -17,7 +16,6 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
-    Numeric,
     String,
     func,
     text,
@@ -152,7 +150,8 @@ class Order(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     credits: Mapped[int] = mapped_column(BigInteger)
-    amount: Mapped[Decimal] = mapped_column(Numeric(12, 3))
+    units: Mapped[int] = mapped_column(BigInteger)
+    """The price in the smallest units of its currency."""
     currency: Mapped[str] = mapped_column(String(3))
     """ISO 4217, in capitals."""
     provider: Mapped[str]
@@ -170,7 +169,7 @@ class Order(Base):
 
     __table_args__ = (
         CheckConstraint("credits > 0", name="credits"),
-        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("units > 0", name="units"),
         CheckConstraint("state IN ('pending', 'paid', 'canceled')", name="state"),
         CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid_at"),
         Index("ix_orders_account_id_created_at", "account_id", "created_at"),

@@ -23,7 +23,7 @@ def _create_orders() -> None:
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.Column("credits", sa.BigInteger(), nullable=False),
-        sa.Column("amount", sa.Numeric(12, 3), nullable=False),
+        sa.Column("units", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(3), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
@@ -35,7 +35,7 @@ def _create_orders() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_orders_account_id_accounts"),
         sa.UniqueConstraint("payment_id", name="uq_orders_payment_id"),
         sa.CheckConstraint("credits > 0", name="ck_orders_credits"),
-        sa.CheckConstraint("amount > 0", name="ck_orders_amount"),
+        sa.CheckConstraint("units > 0", name="ck_orders_units"),
         sa.CheckConstraint("state IN ('pending', 'paid', 'canceled')", name="ck_orders_state"),
         sa.CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="ck_orders_paid_at"),
     )
