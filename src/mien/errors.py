@@ -3,6 +3,8 @@
     MienError
     ├── ApiError                     the request itself is refused; `status` is its HTTP status
     │   ├── InvalidRequest 400       AuthenticationError 401   InsufficientCredits 402
+    │   │   ├── BodyTooSlow 408
+    │   │   └── RangeNotSatisfiable 416
     │   ├── PermissionDenied 403     NotFound 404              Conflict 409
     │   ├── PayloadTooLarge 413      UnsupportedMediaType 415  IdempotencyMismatch 422
     │   └── RateLimited 429          InternalError 500         Unavailable 503
@@ -43,6 +45,20 @@ class InvalidRequest(ApiError):
     type, status = "invalid_request", 400
 
 
+class BodyTooSlow(InvalidRequest):
+    status = 408
+
+
+class RangeNotSatisfiable(InvalidRequest):
+    """`size` is how many bytes there are."""
+
+    status = 416
+
+    def __init__(self, message: str, *, size: int) -> None:
+        super().__init__(message)
+        self.size = size
+
+
 class AuthenticationError(ApiError):
     type, status = "authentication_error", 401
 
@@ -76,7 +92,13 @@ class IdempotencyMismatch(ApiError):
 
 
 class RateLimited(ApiError):
+    """`retry_after`: seconds until it's worth another try."""
+
     type, status = "rate_limited", 429
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, param=param)
+        self.retry_after = retry_after
 
 
 class InternalError(ApiError):

@@ -1,7 +1,8 @@
 """From a request's body to a checked model, be it JSON or a form with files."""
 
 import asyncio
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -12,13 +13,33 @@ from mien.http.errors import invalid_request
 
 Model = TypeVar("Model", bound=BaseModel)
 
+Part = tuple[str, str | bytes]
+"""A form's part: its name, and its text or its file's bytes."""
+
 MAX_PARTS = 64
 
 
-async def read_body(request: Request, model: type[Model], *, max_text: int) -> Model:
+def each_once(parts: Iterable[Part]) -> dict[str, str | bytes]:
+    """The parts of a form by name. Raises `InvalidRequest` if a name comes twice."""
+    fields: dict[str, str | bytes] = {}
+    for name, value in parts:
+        if name in fields:
+            raise InvalidRequest(f"`{name}` was sent twice. Send it once.", param=name)
+        fields[name] = value
+    return fields
+
+
+async def read_body(
+    request: Request,
+    model: type[Model],
+    *,
+    max_text: int,
+    unfold: Callable[[Iterable[Part]], dict[str, Any]] = each_once,
+) -> Model:
     """The request's body as `model`: strict about types in JSON, reading numbers from text in a form.
 
-    A form's files become bytes; a text field may have up to `max_text` bytes.
+    A form's files become bytes; a text field may have up to `max_text` bytes; `unfold` makes of the parts
+    what JSON would hold. Nothing of the body is kept but the model.
 
     Raises `InvalidRequest` that names the field at fault, and `UnsupportedMediaType`.
     """
@@ -26,12 +47,12 @@ async def read_body(request: Request, model: type[Model], *, max_text: int) -> M
     try:
         match media_type:
             case "application/json":
-                body = await request.body()
+                body = b"".join([chunk async for chunk in request.stream()])
                 # In a thread, since a picture in a data: URI keeps a core busy for a while.
                 return await asyncio.to_thread(model.model_validate_json, body, strict=True)
             case "multipart/form-data":
-                fields = await _form_fields(request, max_text)
-                return await asyncio.to_thread(model.model_validate, fields)
+                parts = await _form_parts(request, max_text)
+                return await asyncio.to_thread(model.model_validate, unfold(parts))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         raise invalid_request(faults, list(model.model_fields)) from None
@@ -42,11 +63,9 @@ async def read_body(request: Request, model: type[Model], *, max_text: int) -> M
     )
 
 
-async def _form_fields(request: Request, max_text: int) -> dict[str, str | bytes]:
-    fields: dict[str, str | bytes] = {}
+async def _form_parts(request: Request, max_text: int) -> list[Part]:
     async with request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=max_text) as form:
-        for name, value in form.multi_items():
-            if name in fields:
-                raise InvalidRequest(f"`{name}` was sent twice. Send it once.", param=name)
-            fields[name] = await value.read() if isinstance(value, UploadFile) else value
-    return fields
+        return [
+            (name, await value.read() if isinstance(value, UploadFile) else value)
+            for name, value in form.multi_items()
+        ]

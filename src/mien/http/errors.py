@@ -36,6 +36,10 @@ _WHEN = {
 }
 
 
+# Where FastAPI found a value.
+_PLACES = ("body", "query", "path", "header")
+
+
 class ErrorDetail(BaseModel):
     code: int = Field(description="The HTTP status.")
     message: str = Field(description="What is wrong and what to do.")
@@ -61,7 +65,7 @@ def error_response(error: ApiError, request_id: str, *, status: int | None = Non
 
 def invalid_request(faults: Sequence[Mapping[str, Any]], fields: Sequence[str] = ()) -> InvalidRequest:
     """Pydantic's findings in plain words; `fields` are the names that the request may have."""
-    names = [".".join(str(part) for part in fault["loc"] if part != "body") for fault in faults]
+    names = [_name(fault["loc"]) for fault in faults]
     sentences = [_sentence(fault, name, fields) for fault, name in zip(faults, names, strict=True)]
     return InvalidRequest(" ".join(sentences[:5]), param=names[0] or None)
 
@@ -94,9 +98,18 @@ def request_id_of(request: Request) -> str:
 def _headers(error: ApiError) -> dict[str, str]:
     if isinstance(error, AuthenticationError):
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, RateLimited | Unavailable):
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Unavailable):
         return {"Retry-After": "1"}
     return {}
+
+
+def _name(location: Sequence[str | int]) -> str:
+    """As a caller would write it: `swaps[1].face_image`."""
+    first, *rest = location or ("",)
+    parts = rest if first in _PLACES else location
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
 def _sentence(fault: Mapping[str, Any], name: str, fields: Sequence[str]) -> str:
@@ -104,7 +117,8 @@ def _sentence(fault: Mapping[str, Any], name: str, fields: Sequence[str]) -> str
         case "missing":
             return f"`{name}` is missing."
         case "extra_forbidden":
-            known = f" Fields are {', '.join(f'`{field}`' for field in fields)}." if fields else ""
+            at_top = fields and len(fault["loc"]) == 1
+            known = f" Fields are {', '.join(f'`{field}`' for field in fields)}." if at_top else ""
             return f"`{name}` is not a field of this request.{known}"
         case "json_invalid":
             return f"The body is not valid JSON: {fault['ctx']['error']}."
