@@ -105,6 +105,14 @@ class Settings(BaseSettings):
     fetch_timeout: Duration = Field(
         default=timedelta(seconds=15), description="Time to fetch one picture, redirects included."
     )
+    webhook_allowed_networks: Networks = Field(
+        default=(),
+        description="Private networks that webhooks may be sent to, as comma-separated CIDRs: everyone with a "
+        "key can send into them, and read the first kilobyte of an answer.",
+    )
+    webhook_retention: Duration = Field(
+        default=timedelta(days=7), description="How long a webhook's delivery is kept after it has ended."
+    )
     max_image_bytes: int = Field(default=20_000_000, gt=0, description="Size of one picture's file.")
     max_pixels: int = Field(default=40_000_000, gt=0, description="Pixels of one picture.")
     # Two pictures of 20 MB inside JSON grow by a third as base64.

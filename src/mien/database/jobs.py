@@ -83,9 +83,7 @@ async def delete_abandoned(session: AsyncSession, dead_after: timedelta) -> None
         {"dead_after": dead_after},
     )
     # Its worker's row gone, a job's reference to it is null.
-    await session.execute(
-        text("DELETE FROM procrastinate_jobs WHERE status <> 'todo' AND worker_id IS NULL")
-    )
+    await session.execute(text("DELETE FROM procrastinate_jobs WHERE status <> 'todo' AND worker_id IS NULL"))
 
 
 def has_no_job(queue: str, row_id: SQLColumnExpression[str]) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""The worker: takes queued tasks and sees to it that it's known to be alive.
+"""The worker: takes queued tasks, sends webhooks, and sees to it that it's known to be alive.
 
 One asyncio parent, which this module is, and `settings.workers` engine processes (`mien.tasks.engines`).
 Several workers, on several machines, share the work through the database and know nothing of each other.
@@ -23,6 +23,7 @@ from mien.settings import Settings
 from mien.tasks import jobs, queries
 from mien.tasks.attempts import attempt, give_back
 from mien.tasks.engines import Engines
+from mien.webhooks.sender import Sender
 
 logger = structlog.get_logger(__name__)
 
@@ -98,7 +99,10 @@ async def _serve(worker: WorkerSession) -> None:
         logger.info("worker started", worker_id=str(worker.id))
         await serve(
             database_url(settings),
-            [Served(jobs.QUEUE, worker.run_task, concurrency=settings.workers * (1 + AHEAD))],
+            [
+                Served(jobs.QUEUE, worker.run_task, concurrency=settings.workers * (1 + AHEAD)),
+                Sender(worker.resources).served(),
+            ],
             heartbeat=settings.worker_heartbeat,
             dead_after=settings.worker_timeout,
             grace=settings.stop_grace,
