@@ -6,11 +6,8 @@ database, no network and no secret. It ends when its stdin does, in the middle o
 
 import hashlib
 import json
-import os
-import queue
 import signal
 import sys
-import threading
 from typing import Any, BinaryIO
 
 import cv2
@@ -33,12 +30,12 @@ def main() -> None:
     # The worker decides when this ends, also when Ctrl-C goes to the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    requests, replies = _take_over_stdio()
+    requests, replies = frames.take_over_stdio()
     configure_logging(config["log_level"], config["log_format"])
     cv2.setNumThreads(config["threads"])  # for the whole process, so it's set here and nowhere else
     swapper = FaceSwapper(threads=config["threads"])
     limits = DecodeLimits(max_bytes=config["max_image_bytes"], max_pixels=config["max_pixels"])
-    _send(replies, {"kind": "ready"})
+    frames.write(replies, {"kind": "ready"})
     while True:
         head, (target, source) = requests.get()
         with structlog.contextvars.bound_contextvars(**head["log"]):
@@ -65,16 +62,16 @@ def _answer(
             target_picture.rgb,
             source_picture.rgb,
             target_index=head["target_index"],
-            on_step=lambda step: _send(replies, {"kind": "step", "step": step}),
+            on_step=lambda step: frames.write(replies, {"kind": "step", "step": step}),
         )
         picture = encode(swapped.image, head["format"], alpha=target_picture.alpha)
     except TaskError as error:
         param = _FIELDS.get(error.param or "", error.param)
-        _send(replies, {"kind": "error", "type": error.type, "message": error.message, "param": param})
+        frames.write(replies, {"kind": "error", "type": error.type, "message": error.message, "param": param})
     else:
         height, width = swapped.image.shape[:2]
         sha256 = hashlib.sha256(picture).hexdigest()
-        _send(
+        frames.write(
             replies,
             {
                 "kind": "picture",
@@ -89,32 +86,6 @@ def _answer(
             },
             picture,
         )
-
-
-def _take_over_stdio() -> tuple["queue.Queue[frames.Frame]", BinaryIO]:
-    """Requests and the stream for replies; whatever else writes to stdout goes to stderr from now on.
-
-    Requests are read in a thread, so that the end of stdin ends the process at once.
-    """
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    requests: queue.Queue[frames.Frame] = queue.Queue()
-
-    def listen() -> None:
-        try:
-            while True:
-                requests.put(frames.read(sys.stdin.buffer))
-        except EOFError:
-            os._exit(0)
-
-    threading.Thread(target=listen, daemon=True).start()
-    return requests, replies
-
-
-def _send(replies: BinaryIO, head: dict[str, Any], *blobs: bytes) -> None:
-    for part in frames.pack(head, *blobs):
-        replies.write(part)
-    replies.flush()
 
 
 if __name__ == "__main__":

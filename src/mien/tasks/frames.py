@@ -1,14 +1,18 @@
-"""What the worker and its engine processes say to each other: JSON with blobs of bytes behind it.
+"""What a process and its engine processes say to each other: JSON with blobs of bytes behind it.
 
     frame = <length of the head: uint32> <head: JSON> <blob> <blob> …
 
 The head's `blobs` gives the blobs' lengths. There is no pickle in it: the engine process works on hostile
-pictures, and the worker must be able to read whatever it says.
+pictures, and its parent must be able to read whatever it says.
 """
 
 import asyncio
 import json
+import os
+import queue
 import struct
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -35,6 +39,33 @@ def read(stream: BinaryIO) -> Frame:
     (length,) = _LENGTH.unpack(_exactly(stream.read, _LENGTH.size))
     head = json.loads(_exactly(stream.read, length))
     return head, [_exactly(stream.read, size) for size in head["blobs"]]
+
+
+def write(stream: BinaryIO, head: dict[str, Any], *blobs: bytes) -> None:
+    """Write a frame, blocking."""
+    for part in pack(head, *blobs):
+        stream.write(part)
+    stream.flush()
+
+
+def take_over_stdio() -> tuple["queue.Queue[Frame]", BinaryIO]:
+    """Requests from stdin, and the stream for replies; what else writes to stdout goes to stderr from now on.
+
+    Requests are read in a thread, so that the end of stdin ends the process at once.
+    """
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    requests: queue.Queue[Frame] = queue.Queue()
+
+    def listen() -> None:
+        try:
+            while True:
+                requests.put(read(sys.stdin.buffer))
+        except EOFError:
+            os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return requests, replies
 
 
 def _exactly(read_up_to: Callable[[int], bytes], size: int) -> bytes:
