@@ -10,21 +10,25 @@ from mien.engine.detection import Detections, detect, look_again
 from mien.engine.landmarks import eye_distance, find_landmarks
 from mien.engine.models import Network
 from mien.engine.pose import Pose, estimate_pose
-from mien.engine.topology import LEFT_EYE, NOSE_TIP, RIGHT_EYE
+from mien.engine.topology import LEFT_EYE, MESH_POINTS, NOSE_TIP, RIGHT_EYE
 from mien.errors import FaceUnusable, NoFaceFound, TargetIndexOutOfRange
 
 Role = Literal["target", "source"]
 
 UNCLEAR = "it is not clear enough: eyes, nose and mouth must be visible."
 
+HIDDEN = "too much of it is hidden."
+
 MIN_BOX = 32.0
 MIN_EYE_DISTANCE = 16.0
 MAX_YAW = 75.0
 MAX_MISMATCH = 0.25
 MAX_UNREST = 0.06
+MIN_SHOWN = 0.5
 """Limits in pixels, degrees and eye distances. Mesh and detector err by about 0.06 eye distances on clear
 faces; on faces that the mesh misses they disagree by 0.3 and more. A mesh that still moves by more than
-0.06 between passes has found nothing to hold on to."""
+0.06 between passes has found nothing to hold on to. Behind another face the mesh may jump over to that one:
+then less than a third of its points lie in its own box, otherwise two thirds and more."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,19 @@ class Face:
     score: float
     landmarks: Float
     pose: Pose
+    shown: float
+    """Share of the landmarks that lie in the box, which ends where something hides the face."""
     problem: str | None
     """Why the face can't be swapped, in words; None when it can."""
 
     @property
     def usable(self) -> bool:
         return self.problem is None
+
+    @property
+    def clear(self) -> bool:
+        """Whether the landmarks can be trusted, even if the face can't be swapped."""
+        return self.problem not in (UNCLEAR, HIDDEN)
 
     @property
     def yaw(self) -> float:
@@ -146,17 +157,29 @@ def _fit(image: RGB, box: Float, around: Float, score: float, keypoints: Float, 
     """The face in `box`, with its mesh sought in the box `around`."""
     landmarks, unrest = find_landmarks(image, around, keypoints, mesh)
     pose = estimate_pose(landmarks)
+    shown = _shown(box, landmarks, image.shape)
     x0, y0, x1, y1 = (float(value) for value in box)
     return Face(
         box=(x0, y0, x1, y1),
         score=score,
         landmarks=landmarks,
         pose=pose,
-        problem=_problem(box, keypoints, landmarks, unrest, pose),
+        shown=shown,
+        problem=_problem(box, keypoints, landmarks, unrest, pose, shown),
     )
 
 
-def _problem(box: Float, keypoints: Float, landmarks: Float, unrest: float, pose: Pose) -> str | None:
+def _shown(box: Float, landmarks: Float, shape: tuple[int, ...]) -> float:
+    limit = np.array([shape[1], shape[0]], np.float32)
+    points = np.clip(
+        landmarks[:MESH_POINTS, :2], 0, limit
+    )  # the border hides nothing of what the picture has
+    return float(((points >= box[:2] - 1) & (points <= box[2:] + 1)).all(axis=1).mean())
+
+
+def _problem(
+    box: Float, keypoints: Float, landmarks: Float, unrest: float, pose: Pose, shown: float
+) -> str | None:
     # The mesh network's own score stays near 1 on anything, so its result is held against the detector's.
     distance = eye_distance(landmarks)
     if (box[2:] - box[:2]).max() < MIN_BOX or distance < MIN_EYE_DISTANCE:
@@ -170,4 +193,6 @@ def _problem(box: Float, keypoints: Float, landmarks: Float, unrest: float, pose
     mismatch = np.linalg.norm(expected - keypoints[:3], axis=1).mean() / distance
     if mismatch > MAX_MISMATCH or unrest > MAX_UNREST:
         return UNCLEAR
+    if shown < MIN_SHOWN:
+        return HIDDEN
     return None

@@ -50,13 +50,22 @@ class ResultShape:
 
 
 def result_shape(
-    source: Float, target: Float, source_pose: Pose, target_pose: Pose, strength: float
+    source: Float,
+    target: Float,
+    source_pose: Pose,
+    target_pose: Pose,
+    strength: float,
+    proportions: Float | None = None,
 ) -> ResultShape:
-    """Give the target's face the source's identity. `strength` 0 keeps the target's shape, 1 is natural."""
+    """Give the target's face the source's identity. `strength` 0 keeps the target's shape, 1 is natural.
+
+    proportions: float64[478, 3] in the canonical frame, where more is known of them than `source` shows.
+    """
     rest = target_pose.canonical_from_image(target)
-    difference = source_pose.canonical_from_image(source) - rest
-    expression = expression_part(difference)
-    identity = _plausible(difference - expression)
+    shown = source_pose.canonical_from_image(source)
+    expression = expression_part(shown - rest)
+    difference = (shown if proportions is None else proportions) - rest
+    identity = _plausible(difference - expression_part(difference))
     # Depth of a turned face is guessed, and what it hides more so.
     trust = np.interp(angle_between(source_pose, target_pose), [10, 60], [1, 0.4])
     points = target_pose.image_from_canonical(rest + EXAGGERATION * strength * trust * identity)
@@ -150,10 +159,11 @@ def smoothstep(x: Float, low: float = 0.0, high: float = 1.0) -> Float:
     return t * t * (3 - 2 * t)
 
 
-def bend(image: RGB, before: Float, after: Float, eye_distance: float) -> RGB:
+def bend(image: RGB, before: Float, after: Float, eye_distance: float, freedom: Float | None = None) -> RGB:
     """The picture around the face follows its new shape.
 
     image: uint8[H, W, 3]. before, after: float32[N, ≥2], the target's mesh and the result's, in its pixels.
+    freedom: float32[H, W] in [0, 1], 0 where the picture must stay as it is; None: nowhere.
     A thin-plate spline (Bookstein 1989) through face outline and inner lips, faded to nothing within `FADE`
     eye distances of the face.
     """
@@ -169,6 +179,8 @@ def bend(image: RGB, before: Float, after: Float, eye_distance: float) -> RGB:
         shift.reshape(nodes, nodes, 2).astype(np.float32), size, interpolation=cv2.INTER_CUBIC
     )
     coarse *= _fade(before, after, size, small, eye_distance)[..., None]
+    if freedom is not None:
+        coarse = coarse * cv2.resize(freedom, size, interpolation=cv2.INTER_AREA)[..., None]
     full = cv2.resize(coarse, (size[0] * small, size[1] * small), interpolation=cv2.INTER_LINEAR)
     full = full[:height, :width]
     map_x = full[..., 0] + np.arange(width, dtype=np.float32)

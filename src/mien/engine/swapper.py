@@ -1,7 +1,7 @@
 """The swap, step by step, in the order of the steps' modules."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from mien.engine.inner import mouth_inside
 from mien.engine.lighting import estimate_light, is_grey, relight_layers, skin_of, without_colour
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
+from mien.engine.neighbours import Neighbour, neighbours_of
 from mien.engine.pose import angle_between
 from mien.engine.report import Step, Stopwatch, SwapReport, with_warnings
 from mien.engine.scene import Scene, set_scene
@@ -121,8 +122,8 @@ class FaceSwapper:
         clock.stop()
         clocks = [Stopwatch(on_step, clock.milliseconds) for _ in swaps]
         swapped = [
-            swap_face(target, face, source, options, clock)
-            for face, source, clock in zip(faces, sources, clocks, strict=True)
+            swap_face(target, face, neighbours_of(swap.target_index, theirs), source, options, clock)
+            for swap, face, source, clock in zip(swaps, faces, sources, clocks, strict=True)
         ]
         image = target.copy()
         for one in swapped:
@@ -197,15 +198,22 @@ class SwappedFace:
 
 
 def swap_face(
-    target: RGB, theirs: Face, source: Source, options: SwapOptions, clock: Stopwatch
+    target: RGB,
+    theirs: Face,
+    neighbours: Sequence[Neighbour],
+    source: Source,
+    options: SwapOptions,
+    clock: Stopwatch,
 ) -> SwappedFace:
     """Steps 5 to 10."""
     ours = source.nearest(theirs)
     mesh = ours.face.landmarks
 
     clock.start("shaping")
-    shape = result_shape(mesh, theirs.landmarks, ours.face.pose, theirs.pose, options.shape)
-    scene = set_scene(target, theirs.landmarks, shape.points)
+    shape = result_shape(
+        mesh, theirs.landmarks, ours.face.pose, theirs.pose, options.shape, source.proportions
+    )
+    scene = set_scene(target, theirs.landmarks, shape.points, neighbours)
 
     clock.start("texturing")
     patch = cut_source(ours.image, mesh, scene.eye_distance / ours.face.eye_distance)
@@ -213,6 +221,7 @@ def swap_face(
 
     clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
+    skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
     their_light = estimate_light(scene.face, normals(theirs.landmarks), skin)
     face, our_light = relight_layers(layers, their_light, skin)
     if is_grey(scene.bent):
@@ -232,6 +241,8 @@ def swap_face(
     mask = scene.raster.enlarge(masks.face)
     mouth = mouth_inside(scene.points, theirs.landmarks, mesh, scene.raster.shape, scene.face_width)
     mask = mask * (1 - mouth)
+    if scene.ground is not None:
+        mask = np.minimum(mask, scene.ground)
 
     clock.start("blending")
     face = match_detail(face, scene.face, mask > 0.9)
