@@ -1,7 +1,8 @@
 """From a request's body to a checked model, be it JSON or a form with files."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -43,24 +44,52 @@ async def read_body(
 
     Raises `InvalidRequest` that names the field at fault, and `UnsupportedMediaType`.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
+    media_type = _media_type(request)
+    with _in_plain_words(model):
         match media_type:
             case "application/json":
-                body = b"".join([chunk async for chunk in request.stream()])
-                # In a thread, since a picture in a data: URI keeps a core busy for a while.
-                return await asyncio.to_thread(model.model_validate_json, body, strict=True)
+                return await _from_json(request, model)
             case "multipart/form-data":
                 parts = await _form_parts(request, max_text)
                 return await asyncio.to_thread(model.model_validate, unfold(parts))
+    raise _unsupported(
+        media_type,
+        "JSON with the header `Content-Type: application/json`, or a form as multipart/form-data (with curl: "
+        "-F instead of -d)",
+    )
+
+
+async def read_json(request: Request, model: type[Model]) -> Model:
+    """The request's JSON as `model`, strict about types. Raises what `read_body` raises."""
+    media_type = _media_type(request)
+    if media_type != "application/json":
+        raise _unsupported(media_type, "JSON with the header `Content-Type: application/json`")
+    with _in_plain_words(model):
+        return await _from_json(request, model)
+
+
+async def _from_json(request: Request, model: type[Model]) -> Model:
+    body = b"".join([chunk async for chunk in request.stream()])
+    # In a thread, since a picture in a data: URI keeps a core busy for a while.
+    return await asyncio.to_thread(model.model_validate_json, body, strict=True)
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _unsupported(media_type: str, wanted: str) -> UnsupportedMediaType:
+    sent = f"has the Content-Type {media_type}" if media_type else "has no Content-Type"
+    return UnsupportedMediaType(f"The body {sent}. Send {wanted}.")
+
+
+@contextmanager
+def _in_plain_words(model: type[BaseModel]) -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         raise invalid_request(faults, list(model.model_fields)) from None
-    sent = f"has the Content-Type {media_type}" if media_type else "has no Content-Type"
-    raise UnsupportedMediaType(
-        f"The body {sent}. Send JSON with the header `Content-Type: application/json`, or a form as "
-        "multipart/form-data (with curl: -F instead of -d)."
-    )
 
 
 async def _form_parts(request: Request, max_text: int) -> list[Part]:

@@ -17,7 +17,7 @@ _LOCK = 0x686F_6F6B
 _BATCH = 500
 
 
-async def keep_reaping(resources: Resources) -> None:
+async def keep_delivering(resources: Resources) -> None:
     """Reap at every heartbeat until cancelled, through any failure."""
     while True:
         try:

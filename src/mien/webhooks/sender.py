@@ -110,6 +110,10 @@ class Sender:
             error = f"The receiver did not answer within {_TIMEOUT:g} seconds."
         except httpx.HTTPError:
             error = "The receiver can't be reached, or its answer is broken."
+        except Exception:
+            # Without an ending, this would be tried for ever.
+            logger.exception("webhook attempt failed", delivery_id=str(delivery.id))
+            error = "Something went wrong on our side."
         milliseconds = round((time.perf_counter() - started) * 1000)
         return Attempt(at, milliseconds, status, answer, error)
 

@@ -122,15 +122,23 @@ async def redeliver(session: AsyncSession, account_id: UUID, delivery_id: UUID) 
 
     Raises `NotFound`, and `Conflict` if it's under way or its endpoint is disabled.
     """
-    delivery = await queries.find_delivery(session, account_id, delivery_id, lock=True)
-    if delivery is None:
-        raise no_delivery()
+    delivery = await find_delivery(session, account_id, delivery_id, lock=True)
     if delivery.state is State.PENDING:
         raise Conflict("This delivery is still under way. Ask for it again once it has ended.")
     if delivery.endpoint_id:
         _check_enabled(await find_endpoint(session, account_id, delivery.endpoint_id))
     await queries.start_over(session, delivery)
     await jobs.wake(session, QUEUE, str(delivery.id))
+    return delivery
+
+
+async def find_delivery(
+    session: AsyncSession, account_id: UUID, delivery_id: UUID, *, lock: bool = False
+) -> Delivery:
+    """An account's own delivery. Raises `NotFound`, also for somebody else's."""
+    delivery = await queries.find_delivery(session, account_id, delivery_id, lock=lock)
+    if delivery is None:
+        raise no_delivery()
     return delivery
 
 
@@ -204,7 +212,7 @@ def _as_json(attempt: Attempt) -> dict[str, Any]:
 
 
 async def create_endpoint(
-    session: AsyncSession, account_id: UUID, *, url: str, description: str, events: Sequence[Event]
+    session: AsyncSession, account_id: UUID, *, url: str, description: str, events: Sequence[str]
 ) -> Endpoint:
     """An endpoint with a secret of its own. Raises `Conflict` if the account has `MAX_ENDPOINTS` already."""
     if len(await queries.endpoints_of(session, account_id)) >= MAX_ENDPOINTS:
@@ -231,11 +239,21 @@ async def find_endpoint(
     return endpoint
 
 
-def set_enabled(endpoint: Endpoint, enabled: bool) -> None:
-    """Disable an endpoint, or enable it as if it had never failed."""
+def change(
+    endpoint: Endpoint,
+    *,
+    url: str | None = None,
+    description: str | None = None,
+    events: Sequence[str] | None = None,
+    enabled: bool | None = None,
+) -> None:
+    """Change what is given. Enabled, it's as if it had never failed."""
+    endpoint.url = url or endpoint.url
+    endpoint.description = endpoint.description if description is None else description
+    endpoint.events = list(events or endpoint.events)
     if enabled:
         endpoint.disabled_at = endpoint.disabled_reason = endpoint.failing_since = None
-    elif not endpoint.disabled_at:
+    elif enabled is False and not endpoint.disabled_at:
         endpoint.disabled_at, endpoint.disabled_reason = datetime.now(UTC), "You disabled it."
 
 
