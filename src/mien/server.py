@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from mien.accounts import service as accounts
+from mien.billing import endpoints as billing
+from mien.billing.payments import open_payments
 from mien.errors import AuthenticationError
 from mien.http import files, health
 from mien.http.errors import add_error_handlers
@@ -20,7 +22,10 @@ from mien.settings import Settings
 from mien.tasks import endpoints as tasks
 from mien.tasks.reaper import keep_reaping
 from mien.tasks.sweeper import keep_sweeping
+from mien.tasks.watch import Watch
 from mien.uploads import endpoints as uploads
+from mien.webhooks import endpoints as webhooks
+from mien.webhooks.reaper import keep_delivering
 
 # Requests without pictures are small.
 _BODY_LIMIT = 64_000
@@ -48,17 +53,22 @@ def create_app(settings: Settings) -> FastAPI:
                 BodyLimits,
                 limits={
                     tasks.FACE_SWAP: settings.max_body_bytes,
+                    billing.STRIPE_WEBHOOK: billing.MAX_EVENT,
                     uploads.UPLOADS: settings.max_image_bytes + uploads.FORM_OVERHEAD,
                 },
                 default=_BODY_LIMIT,
                 in_flight=settings.max_bytes_in_flight,
+                timeout=settings.body_timeout.total_seconds(),
             ),
         ],
     )
     app.state.resources = resources
+    app.state.payments = open_payments(settings)
+    app.state.watch = Watch(resources)
     app.get("/", include_in_schema=False)(_welcome)
-    for room in (tasks, uploads, files, health):
+    for room in (tasks, uploads, webhooks, billing, files, health):
         app.include_router(room.router)
+    app.include_router(billing.webhook_router)
     add_error_handlers(app)
     describe(app)
     return app
@@ -67,11 +77,15 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     resources: Resources = app.state.resources
-    keepers = [asyncio.create_task(keep(resources)) for keep in (keep_reaping, keep_sweeping)]
+    keepers = [
+        asyncio.create_task(keep(resources)) for keep in (keep_reaping, keep_sweeping, keep_delivering)
+    ]
+    keepers.append(asyncio.create_task(app.state.watch.keep_watching()))
     yield
     for keeper in keepers:
         keeper.cancel()
     await asyncio.gather(*keepers, return_exceptions=True)
+    await app.state.payments.close()
     await resources.close()
 
 

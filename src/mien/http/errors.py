@@ -27,10 +27,16 @@ INTERNAL_MESSAGE = "Something went wrong on our side. Try again; if it stays, re
 
 _WHEN = {
     400: "The request is wrong in itself.",
-    401: "The API key is missing or not valid.",
+    401: "The API key or the session is missing or not valid.",
+    402: "The account has too few credits.",
+    403: "This caller may not do this.",
     404: "There is no such thing, or it belongs to somebody else.",
+    408: "The body came too slowly.",
+    409: "It doesn't fit the present state.",
     413: "The body or a picture in it is too large.",
     415: "The Content-Type is neither JSON nor a form.",
+    422: "The same `Idempotency-Key` came with another request before.",
+    429: "Too many requests, or tries, in a while.",
     500: "Something went wrong on our side.",
     503: "The server is busy or not ready. Try again later.",
 }

@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-_NEVER = "422"  # FastAPI's own; what is wrong in a request is answered with 400
+# FastAPI's own; what is wrong in a request is answered with 400.
+_NEVER = {"$ref": "#/components/schemas/HTTPValidationError"}
 
 
 def describe(app: FastAPI) -> None:
@@ -12,8 +13,10 @@ def describe(app: FastAPI) -> None:
     document: dict[str, Any] = app.openapi()
     for path in document["paths"].values():
         for operation in path.values():
-            operation["responses"].pop(_NEVER, None)
-            for response in operation["responses"].values():
+            responses = operation["responses"]
+            if _is_fastapis_own(responses.get("422", {})):
+                del responses["422"]
+            for response in responses.values():
                 response["headers"] = {
                     "X-Request-Id": {
                         "description": "Yours if you sent one, else a new one.",
@@ -22,3 +25,7 @@ def describe(app: FastAPI) -> None:
                 }
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+
+
+def _is_fastapis_own(response: dict[str, Any]) -> bool:
+    return any(content["schema"] == _NEVER for content in response.get("content", {}).values())

@@ -1,6 +1,7 @@
 """One attempt at one task: from a queued row to a stored picture, or to the reason why there is none."""
 
 import asyncio
+from time import perf_counter
 from uuid import UUID
 
 import structlog
@@ -8,9 +9,11 @@ import structlog
 from mien.errors import TaskError
 from mien.resources import Resources
 from mien.storage import objects
-from mien.tasks import inputs, queries, service
+from mien.tasks import endings, inputs, queries
+from mien.tasks.endings import Result
 from mien.tasks.engines import Engines, Swapped, SwapRequest
-from mien.tasks.models import Task
+from mien.tasks.models import STAGES, Task
+from mien.tasks.timings import Timings
 
 logger = structlog.get_logger(__name__)
 
@@ -39,7 +42,7 @@ async def attempt(resources: Resources, engines: Engines, worker_id: UUID, task_
             logger.info("task failed", type=error.type, reason=error.message)
             await _fail(resources, task, error)
         except AttemptLost:
-            logger.warning("task has been given to another worker")
+            logger.warning("task was canceled, or given to another worker")
         except asyncio.CancelledError:
             await give_back(resources, task)
             raise
@@ -51,31 +54,35 @@ async def attempt(resources: Resources, engines: Engines, worker_id: UUID, task_
 async def give_back(resources: Resources, task: Task) -> None:
     """Let somebody else try, or end the task if it has been tried often enough."""
     async with resources.sessions.begin() as session:
-        ended = await service.give_back(session, task)
+        ended = await endings.give_back(resources, session, task)
     if ended:
-        await inputs.discard(resources, task.id)
+        await inputs.discard(resources, task.id, task.inputs)
 
 
 async def _fail(resources: Resources, task: Task, error: TaskError) -> None:
     async with resources.sessions.begin() as session:
-        ended = await service.fail(session, task, error)
+        ended = await endings.fail(resources, session, task, error)
     if ended:
-        await inputs.discard(resources, task.id)
+        await inputs.discard(resources, task.id, task.inputs)
 
 
 async def _swap(resources: Resources, engines: Engines, task: Task) -> None:
-    target, source = await inputs.load(resources, task.inputs)
+    timings = Timings()
+    timings.since("queued", task.created_at, task.started_at)
+    with timings.timed("fetching"):
+        pictures = await inputs.load(resources, task.inputs)
     request = SwapRequest(
-        target=target,
-        source=source,
-        target_index=task.parameters["target_index"],
-        format=task.parameters["output_format"],
+        pictures=pictures,
+        parameters=task.parameters,
         log={"request_id": task.request_id, "task_id": task.id},
     )
+    asked_for_engine = perf_counter()
     async with engines.take() as engine:
+        timings.add("waiting", perf_counter() - asked_for_engine)
         swapped = await engine.swap(request, resources.settings.swap_timeout, _Stages(resources, task))
-    await _store(resources, task, swapped)
-    await inputs.discard(resources, task.id)
+    timings.milliseconds |= swapped.milliseconds
+    await _store(resources, task, swapped, timings)
+    await inputs.discard(resources, task.id, task.inputs)
 
 
 class _Stages:
@@ -85,10 +92,12 @@ class _Stages:
         self._resources, self._task, self._stage = resources, task, task.stage
 
     async def __call__(self, step: str) -> None:
-        stage = step if step == "detecting" else "swapping"
+        stage = step if step in STAGES else "swapping"
         if stage != self._stage:
             await _enter(self._resources, self._task, stage)
             self._stage = stage
+        else:
+            await _check_held(self._resources, self._task)
 
 
 async def _enter(resources: Resources, task: Task, stage: str) -> None:
@@ -97,15 +106,21 @@ async def _enter(resources: Resources, task: Task, stage: str) -> None:
             raise AttemptLost
 
 
-async def _store(resources: Resources, task: Task, swapped: Swapped) -> None:
+async def _check_held(resources: Resources, task: Task) -> None:
+    async with resources.sessions() as session:
+        if not await queries.is_held(session, task):
+            raise AttemptLost
+
+
+async def _store(resources: Resources, task: Task, swapped: Swapped, timings: Timings) -> None:
     """Store the picture under a key of this attempt's own, then let the task's row name it."""
     await _enter(resources, task, "storing")
     key = f"results/{task.id}/{task.attempt}/face-swap.{swapped.result['format']}"
-    await objects.put(resources.store, key, swapped.picture)
+    with timings.timed("storing"):
+        await objects.put(resources.store, key, swapped.picture)
+    result = Result(key, swapped.result, swapped.reports, timings.milliseconds)
     async with resources.sessions.begin() as session:
-        won = await service.complete(
-            session, task, key, swapped.result, swapped.report, resources.settings.result_retention
-        )
+        won = await endings.complete(resources, session, task, result)
     if not won:
         await objects.delete(resources.store, [key])
         raise AttemptLost

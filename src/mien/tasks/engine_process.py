@@ -1,28 +1,38 @@
 """The engine process: decodes, swaps and encodes for a worker, one task at a time, and can be killed at will.
 
 Run as `python -m mien.tasks.engine_process '{"threads": 2, …}'` with frames on stdin and stdout. It has no
-database, no network and no secret. It ends when its stdin does, in the middle of a swap if need be.
+database, no network and no secret. It ends when its stdin does, in the middle of a swap if need be, and stops
+a swap at its next step when it's told to.
 """
 
 import hashlib
 import json
+import queue
 import signal
 import sys
-from typing import Any, BinaryIO
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import cv2
 import structlog
 
-from mien import FaceSwapper
+from mien import FaceSwap, FaceSwapper
 from mien.errors import TaskError
-from mien.images.codec import DecodeLimits, decode, encode
+from mien.images.codec import DecodeLimits, Picture, decode, encode
+from mien.images.resize import shrink
 from mien.tasks import frames
+from mien.tasks.timings import Timings
 from mien.telemetry import configure_logging
 
 logger = structlog.get_logger(__name__)
 
-# The engine speaks of its own arguments, the caller of the request's fields.
-_FIELDS = {"target": "image", "source": "face_image"}
+_MANY: Final = 4
+"""All pictures of a task may have as many pixels as so many of the largest."""
+
+
+class _Stopped(Exception):
+    """The worker doesn't want this swap any more."""
 
 
 def main() -> None:
@@ -37,55 +47,111 @@ def main() -> None:
     limits = DecodeLimits(max_bytes=config["max_image_bytes"], max_pixels=config["max_pixels"])
     frames.write(replies, {"kind": "ready"})
     while True:
-        head, (target, source) = requests.get()
+        head, blobs = requests.get()
+        if head["kind"] == "stop":
+            continue  # the swap that was meant has ended
+        pictures = dict(zip(head["pictures"], blobs, strict=True))
+        on_step = _announcer(requests, lambda step: frames.write(replies, {"kind": "step", "step": step}))
         with structlog.contextvars.bound_contextvars(**head["log"]):
             try:
-                _answer(swapper, limits, head, target, source, replies)
+                answer = _swap(swapper, limits, head["parameters"], pictures, on_step)
             except Exception:
                 # Nobody knows what state this process is in now; a fresh one tries again.
                 logger.exception("swap crashed")
                 raise SystemExit(1) from None
+        frames.write(replies, *answer)
 
 
-def _answer(
+def _announcer(
+    requests: "queue.Queue[frames.Frame]", announce: Callable[[str], None]
+) -> Callable[[str], None]:
+    """Announces steps, and raises `_Stopped` once the worker has sent anything: it only can be that."""
+
+    def on_step(step: str) -> None:
+        if not requests.empty():
+            raise _Stopped
+        announce(step)
+
+    return on_step
+
+
+def _swap(
     swapper: FaceSwapper,
     limits: DecodeLimits,
-    head: dict[str, Any],
-    target: bytes,
-    source: bytes,
-    replies: BinaryIO,
-) -> None:
+    parameters: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+    on_step: Callable[[str], None],
+) -> tuple[dict[str, Any]] | tuple[dict[str, Any], bytes]:
+    """The frame that answers the request."""
+    timings = Timings()
+    swaps = parameters["swaps"]
     try:
-        target_picture = decode(target, limits, param="image")
-        source_picture = decode(source, limits, param="face_image")
-        swapped = swapper.swap(
-            target_picture.rgb,
-            source_picture.rgb,
-            target_index=head["target_index"],
-            on_step=lambda step: frames.write(replies, {"kind": "step", "step": step}),
+        with timings.timed("decoding"):
+            decoded = _decode(pictures, limits)
+        target = decoded.pop("image")
+        # One picture in several swaps stays one array, which the engine looks at once.
+        sources = {field: picture.rgb for field, picture in decoded.items()}
+        result = swapper.swap_faces(
+            target.rgb,
+            [
+                FaceSwap(
+                    sources=tuple(sources[field] for field in swap["pictures"]),
+                    target_index=swap["target_index"],
+                    source_index=swap["face_index"],
+                )
+                for swap in swaps
+            ],
+            on_step=on_step,
         )
-        picture = encode(swapped.image, head["format"], alpha=target_picture.alpha)
+        reports = [report.to_dict() for report in result.reports]
+        timings.add_reports(reports)
+        on_step("marking")
+        with timings.timed("marking"):
+            rgb, alpha = shrink(result.image, target.alpha, parameters["max_size"])
+            format = parameters["output_format"]
+            picture = encode(rgb, format, alpha=alpha, quality=parameters["quality"])
+    except _Stopped:
+        return ({"kind": "stopped"},)
     except TaskError as error:
-        param = _FIELDS.get(error.param or "", error.param)
-        frames.write(replies, {"kind": "error", "type": error.type, "message": error.message, "param": param})
-    else:
-        height, width = swapped.image.shape[:2]
-        sha256 = hashlib.sha256(picture).hexdigest()
-        frames.write(
-            replies,
-            {
-                "kind": "picture",
-                "result": {
-                    "format": head["format"],
-                    "width": width,
-                    "height": height,
-                    "bytes": len(picture),
-                    "sha256": sha256,
-                },
-                "report": swapped.report.to_dict(),
-            },
-            picture,
+        return (
+            {"kind": "error", "type": error.type, "message": error.message, "param": _field(error, swaps)},
         )
+    described = {
+        "format": format,
+        "width": rgb.shape[1],
+        "height": rgb.shape[0],
+        "bytes": len(picture),
+        "sha256": hashlib.sha256(picture).hexdigest(),
+    }
+    head = {"kind": "picture", "result": described, "reports": reports, "milliseconds": timings.milliseconds}
+    return head, picture
+
+
+def _decode(pictures: Mapping[str, bytes], limits: DecodeLimits) -> dict[str, Picture]:
+    decoded: dict[str, Picture] = {}
+    same: dict[bytes, Picture] = {}
+    left = _MANY * limits.max_pixels
+    for field, data in pictures.items():
+        if data not in same:
+            within = replace(limits, max_pixels=min(limits.max_pixels, left))
+            same[data] = decode(data, within, param=field)
+            left -= same[data].rgb.shape[0] * same[data].rgb.shape[1]
+        decoded[field] = same[data]
+    return decoded
+
+
+def _field(error: TaskError, swaps: Sequence[Mapping[str, Any]]) -> str | None:
+    """The engine speaks of its own arguments, the caller of the request's fields."""
+    match error.param:
+        case "target":
+            return "image"
+        case "source":
+            fields: list[str] = swaps[error.swap or 0]["pictures"]
+            if error.picture is None and len(fields) > 1:
+                return fields[0].removesuffix("[0]")
+            return fields[error.picture or 0]
+        case param:
+            return param
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ logger = structlog.get_logger(__name__)
 _START_TIMEOUT = 120.0  # seconds; a cold disk is slow
 _RESTART_PAUSE = 1.0  # seconds, so that a process that can't start doesn't eat a core
 _READ_AHEAD = 2**20  # bytes
+_STOP_TIMEOUT = 5.0  # seconds, which is longer than any step of a usual picture
 
 
 class EngineDied(Exception):
@@ -28,7 +29,7 @@ class EngineDied(Exception):
 
 
 class SwapRefused(TaskError):
-    """The engine's own error, as it came over the pipe."""
+    """The engine's own error, as it came over the pipe; `param` is a field of the request."""
 
     def __init__(self, type: str, message: str, param: str | None) -> None:
         super().__init__(message, param=param)
@@ -37,11 +38,12 @@ class SwapRefused(TaskError):
 
 @dataclass(frozen=True)
 class SwapRequest:
-    target: bytes
-    source: bytes
-    target_index: int
-    format: str
-    log: dict[str, str]
+    pictures: Mapping[str, bytes]
+    """By field of the request: `image`, and those that `parameters` names."""
+    parameters: Mapping[str, Any]
+    """As a task's row has them: output_format, quality, max_size, and swaps with target_index, face_index and
+    pictures."""
+    log: Mapping[str, str]
     """What the engine's log lines carry."""
 
 
@@ -50,7 +52,10 @@ class Swapped:
     picture: bytes
     result: dict[str, Any]
     """format, width, height, bytes, sha256"""
-    report: dict[str, Any]
+    reports: list[dict[str, Any]]
+    """One for each swap."""
+    milliseconds: dict[str, float]
+    """Of each step, in their order."""
 
 
 @dataclass
@@ -59,6 +64,8 @@ class Engine:
 
     process: asyncio.subprocess.Process
     killed: bool = False
+    busy: bool = False
+    """From a swap's request until its last answer."""
 
     @property
     def alive(self) -> bool:
@@ -73,35 +80,55 @@ class Engine:
     ) -> Swapped:
         """Have the process swap within `limit`; `on_step` hears each step and may raise to give up.
 
-        Raises `SwapRefused`, `Timeout` and `EngineDied`. Unless the process has answered, it's killed, since
-        there is no other way to stop it.
+        Raises `SwapRefused`, `Timeout` and `EngineDied`. When `on_step` gives up, the process stops at its
+        next step. Unless it has answered in the end, it's killed, since there is no other way to stop it.
         """
         try:
             async with asyncio.timeout(limit.total_seconds()) as clock:
                 return await self._swap(request, on_step)
-        except SwapRefused:
-            raise
-        except BaseException as error:
-            self.kill()
-            if isinstance(error, TimeoutError) and clock.expired():
+        except TimeoutError:
+            if clock.expired():
                 raise Timeout("The swap took too long. Send smaller pictures.") from None
             raise
+        finally:
+            if self.busy:
+                self.kill()
 
     async def _swap(self, request: SwapRequest, on_step: Callable[[str], Awaitable[None]]) -> Swapped:
+        self.busy = True
         await self._send(
-            {"target_index": request.target_index, "format": request.format, "log": request.log},
-            request.target,
-            request.source,
+            {
+                "kind": "swap",
+                "parameters": dict(request.parameters),
+                "pictures": list(request.pictures),
+                "log": dict(request.log),
+            },
+            *request.pictures.values(),
         )
         while True:
             head, blobs = await self._receive()
             match head["kind"]:
                 case "step":
-                    await on_step(head["step"])
+                    try:
+                        await on_step(head["step"])
+                    except Exception:
+                        await self._stop()
+                        raise
                 case "picture":
-                    return Swapped(blobs[0], head["result"], head["report"])
+                    self.busy = False
+                    return Swapped(blobs[0], head["result"], head["reports"], head["milliseconds"])
                 case "error":
+                    self.busy = False
                     raise SwapRefused(head["type"], head["message"], head["param"])
+
+    async def _stop(self) -> None:
+        """Have the process stop at its next step, and wait a while until it's ready for another swap."""
+        with suppress(TimeoutError, EngineDied):
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await self._send({"kind": "stop"})
+                while (await self._receive())[0]["kind"] == "step":
+                    pass
+                self.busy = False
 
     def kill(self) -> None:
         self.killed = True  # the system tells a moment later

@@ -1,29 +1,32 @@
-"""Where a task's two pictures are, from the request until a worker has their bytes.
+"""Where a task's pictures are, from the request until a worker has their bytes.
 
-A task's row holds a `Source` for each field; bytes that came with the request are objects under
-`inputs/<task>/` until the task ends. Addresses under our own public address never go over HTTP: they name an
-object or a sample.
+A task's row holds a `Source` for each field of the request that held a picture. Bytes that came with the
+request, and uploads that it named, are objects under `inputs/<task>/` until the task ends. Addresses under
+our own public address never go over HTTP: they name an object or a sample.
 """
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.errors import ImageUnreachable, InvalidRequest, PayloadTooLarge
+from mien.errors import ImageTooLarge, ImageUnreachable, InvalidRequest, PayloadTooLarge
 from mien.images.fetch import FetchPolicy, fetch
 from mien.resources import Resources
 from mien.settings import Settings
 from mien.storage import addresses, objects, samples
 from mien.tasks import queries
+from mien.uploads import service as uploads
 
-FIELDS = ("image", "face_image")
-"""The request's fields that hold pictures: the target first."""
+_AT_ONCE: Final = 4
+"""Pictures of one task that are loaded at the same time."""
+_MANY: Final = 4
+"""All pictures of a task may have as many bytes as so many of the largest."""
 
 
 @dataclass(frozen=True)
@@ -34,60 +37,75 @@ class Source:
     value: str
 
 
-def prefix(task_id: str) -> str:
-    return f"inputs/{task_id}/"
+def key_of(task_id: str, field: str) -> str:
+    """The object of a picture that came with the request, without characters that an address escapes."""
+    return f"inputs/{task_id}/" + field.replace("[", ".").replace("]", "")
 
 
 async def keep(
-    resources: Resources,
-    session: AsyncSession,
-    account_id: UUID,
-    task_id: str,
-    pictures: Mapping[str, str | bytes],
+    resources: Resources, account_id: UUID, task_id: str, pictures: Mapping[str, str | bytes]
 ) -> dict[str, Any]:
-    """Make sources of a request's pictures, storing those that came as bytes; as a task's row holds them.
+    """Make sources of a request's pictures, storing what must not go away; as a task's row holds them.
 
     Raises `PayloadTooLarge` and `InvalidRequest` for what can never work.
     """
     sources = {}
-    for field, picture in pictures.items():
-        if isinstance(picture, bytes):
-            source = await _store(resources, task_id, field, picture)
-        else:
-            source = await _resolve(resources, session, account_id, field, picture)
-        sources[field] = asdict(source)
-    return sources
+    # Addresses first, so that nothing is stored for a request that is refused, and no connection held.
+    async with resources.sessions() as session:
+        for field, picture in pictures.items():
+            if isinstance(picture, bytes):
+                _check_size(resources.settings, field, picture)
+            else:
+                sources[field] = await _resolve(resources, session, account_id, field, picture)
+    kept = {
+        field: await _keep(resources, task_id, field, pictures[field], sources.get(field))
+        for field in pictures
+    }
+    return {field: asdict(source) for field, source in kept.items()}
 
 
-async def load(resources: Resources, inputs: Mapping[str, Any]) -> list[bytes]:
-    """The bytes of a task's pictures, in the order of `FIELDS`, fetched at the same time.
+async def load(resources: Resources, inputs: Mapping[str, Any]) -> dict[str, bytes]:
+    """The bytes of a task's pictures by field, several at the same time; what comes twice is loaded once.
 
     Raises `TaskError` for the first picture that can't be had.
     """
-    sources = {field: Source(**inputs[field]) for field in FIELDS}
+    sources = {field: Source(**source) for field, source in inputs.items()}
+    field_of = {source: field for field, source in reversed(sources.items())}
+    slots = asyncio.Semaphore(_AT_ONCE)
+    left = _MANY * resources.settings.max_image_bytes
+
+    async def load_one(field: str, source: Source) -> bytes:
+        nonlocal left
+        async with slots:
+            if left <= 0:
+                raise ImageTooLarge(
+                    "The pictures have too many bytes together. Send smaller ones.", param=field
+                )
+            data = await _load(resources, field, source)
+            left -= len(data)
+            return data
+
     try:
         async with asyncio.TaskGroup() as group:
-            loads = [group.create_task(_load(resources, field, source)) for field, source in sources.items()]
+            loads = {source: group.create_task(load_one(field, source)) for source, field in field_of.items()}
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return [loaded.result() for loaded in loads]
+    return {field: loads[source].result() for field, source in sources.items()}
 
 
-async def discard(resources: Resources, task_id: str) -> None:
-    """Delete what a request brought along, once its task has ended."""
-    await objects.delete(resources.store, [prefix(task_id) + field for field in FIELDS])
+async def discard(resources: Resources, task_id: str, inputs: Mapping[str, Any]) -> None:
+    """Delete what a request brought along, once its task has ended or can't be created."""
+    own = key_of(task_id, "")
+    await objects.delete(resources.store, [s["value"] for s in inputs.values() if s["value"].startswith(own)])
 
 
-async def _store(resources: Resources, task_id: str, field: str, picture: bytes) -> Source:
-    limit = resources.settings.max_image_bytes
+def _check_size(settings: Settings, field: str, picture: bytes) -> None:
+    limit = settings.max_image_bytes
     if len(picture) > limit:
         raise PayloadTooLarge(
             f"`{field}` has {len(picture):,} bytes; at most {limit:,} are accepted. Send a smaller picture.",
             param=field,
         )
-    key = prefix(task_id) + field
-    await objects.put(resources.store, key, picture)
-    return Source("object", key)
 
 
 async def _resolve(
@@ -98,12 +116,35 @@ async def _resolve(
         return Source("address", address)
     if path.startswith(samples.PREFIX) and samples.sample(name := path.removeprefix(samples.PREFIX)):
         return Source("sample", name)
-    key = addresses.key_of_path(path, resources.secret)
-    if key and await queries.owns_result(session, account_id, key):
+    if key := await uploads.find_object(session, account_id, path):
         return Source("object", key)
-    raise InvalidRequest(
-        f"`{field}` is an address of this server, but no picture of yours is there. Send the address of one "
-        "of your results that hasn't expired.",
+    result_key = addresses.key_of_path(path, resources.secret)
+    if result_key and await queries.owns_result(session, account_id, result_key):
+        return Source("object", result_key)
+    raise _nothing_there(field)
+
+
+async def _keep(
+    resources: Resources, task_id: str, field: str, picture: str | bytes, source: Source | None
+) -> Source:
+    key = key_of(task_id, field)
+    if isinstance(picture, bytes):
+        await objects.put(resources.store, key, picture)
+        return Source("object", key)
+    assert source is not None  # noqa: S101 - every address has been resolved
+    if source.kind == "object" and source.value.startswith(uploads.PREFIX):
+        try:
+            await objects.copy(resources.store, source.value, key)  # an upload may be deleted at any moment
+        except FileNotFoundError:
+            raise _nothing_there(field) from None
+        return Source("object", key)
+    return source
+
+
+def _nothing_there(field: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"`{field}` is an address of this server, but no picture of yours is there. Send the address of an "
+        "upload or a result of yours that hasn't expired.",
         param=field,
     )
 

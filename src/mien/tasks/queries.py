@@ -1,18 +1,20 @@
-"""Every query on tasks and workers. Whoever calls them commits.
+"""Queries on tasks and workers. Whoever calls them commits.
 
-Changes take the task as it was read and are made only while it's still in that state and attempt; they return
-whether they were. Times are the database's, so that machines needn't agree on theirs.
+Changes take the task as it was read and are made only while it's open and still in that state and attempt;
+they return whether they were, and endings the task as it ended. Times are the database's, so that machines
+needn't agree on theirs.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Select, Update, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.accounts.models import Account
 from mien.tasks.models import State, Task, Worker
 
 
@@ -22,8 +24,13 @@ async def add(session: AsyncSession, task: Task, deadline: timedelta) -> None:
     await session.flush()
 
 
-async def find(session: AsyncSession, account_id: UUID, task_id: str) -> Task | None:
-    return await session.scalar(select(Task).where(Task.id == task_id, Task.account_id == account_id))
+async def find(session: AsyncSession, account_id: UUID, task_id: str, *, lock: bool = False) -> Task | None:
+    found = select(Task).where(Task.id == task_id, Task.account_id == account_id)
+    return await session.scalar(found.with_for_update() if lock else found)
+
+
+async def find_all(session: AsyncSession, task_ids: Sequence[str]) -> Sequence[Task]:
+    return (await session.scalars(select(Task).where(Task.id.in_(task_ids)))).all()
 
 
 async def owns_result(session: AsyncSession, account_id: UUID, key: str) -> bool:
@@ -49,6 +56,14 @@ async def start(session: AsyncSession, task_id: str, worker_id: UUID) -> Task | 
     )
 
 
+async def is_held(session: AsyncSession, task: Task) -> bool:
+    """Whether a running task is still this attempt's."""
+    held = select(Task.id).where(
+        Task.id == task.id, Task.state == State.RUNNING, Task.attempt == task.attempt
+    )
+    return await session.scalar(held) is not None
+
+
 async def set_stage(session: AsyncSession, task: Task, stage: str) -> bool:
     """A stage may be lost with the server's power, so nobody waits for the disk."""
     await session.execute(text("SET LOCAL synchronous_commit = off"))
@@ -65,10 +80,13 @@ async def complete(
     *,
     key: str,
     result: Mapping[str, Any],
-    report: Mapping[str, Any],
+    reports: Sequence[Mapping[str, Any]],
+    timings: Mapping[str, float],
     retention: timedelta,
-) -> bool:
-    return await _changed(
+) -> Task | None:
+    """`retention` is how long the result is kept unless the account says otherwise."""
+    its_own = select(Account.retention).where(Account.id == task.account_id).scalar_subquery()
+    return await _ended(
         session,
         _as_read(task).values(
             state=State.COMPLETED,
@@ -76,24 +94,39 @@ async def complete(
             inputs={},
             result_key=key,
             result=dict(result),
-            report=dict(report),
+            reports=[dict(report) for report in reports],
+            timings=dict(timings),
             completed_at=func.now(),
-            expires_at=func.now() + retention,
+            expires_at=func.now() + func.least(its_own, retention),
         ),
     )
 
 
-async def fail(session: AsyncSession, task: Task, type: str, message: str, param: str | None) -> bool:
-    return await _changed(
+async def fail(
+    session: AsyncSession,
+    task: Task,
+    state: Literal[State.FAILED, State.CANCELED],
+    type: str,
+    message: str,
+    param: str | None,
+) -> Task | None:
+    return await _ended(
         session,
         _as_read(task).values(
-            state=State.FAILED,
-            stage=State.FAILED.value,
+            state=state,
+            stage=state.value,
             inputs={},
             error={"type": type, "message": message, "param": param},
             completed_at=func.now(),
         ),
     )
+
+
+async def forget_result(session: AsyncSession, task: Task) -> str | None:
+    """Forget a result that hasn't expired; the key of its object."""
+    key = task.result_key
+    task.result_key, task.expires_at = None, func.now()
+    return key
 
 
 async def running_on(session: AsyncSession, worker_id: UUID, but_not: Sequence[str]) -> Sequence[Task]:
@@ -166,13 +199,23 @@ async def forget_silent_workers(session: AsyncSession, dead_after: timedelta) ->
 
 
 def _as_read(task: Task) -> Update:
-    return update(Task).where(Task.id == task.id, Task.state == task.state, Task.attempt == task.attempt)
+    return update(Task).where(
+        Task.id == task.id,
+        Task.state == task.state,
+        Task.state.in_([State.QUEUED, State.RUNNING]),
+        Task.attempt == task.attempt,
+    )
 
 
 async def _changed(session: AsyncSession, statement: Update) -> bool:
     result = await session.execute(statement.execution_options(synchronize_session=False))
     assert isinstance(result, CursorResult)  # noqa: S101 - what an UPDATE without RETURNING gives
     return bool(result.rowcount == 1)
+
+
+async def _ended(session: AsyncSession, statement: Update) -> Task | None:
+    options = {"synchronize_session": False, "populate_existing": True}
+    return await session.scalar(statement.returning(Task).execution_options(**options))
 
 
 async def _locked(session: AsyncSession, statement: Select[Task], limit: int) -> Sequence[Task]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import structlog
 from sqlalchemy import text
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.database.jobs import delete_abandoned
 from mien.resources import Resources
-from mien.tasks import inputs, jobs, queries, service
+from mien.tasks import endings, inputs, jobs, queries
 
 logger = structlog.get_logger(__name__)
 
@@ -39,8 +40,8 @@ async def reap(resources: Resources) -> None:
         if not await session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}):
             return
         ended = await _reap(session, resources)
-    for task_id in ended:
-        await inputs.discard(resources, task_id)
+    for task_id, kept in ended.items():
+        await inputs.discard(resources, task_id, kept)
 
 
 async def bury(resources: Resources, pid: int) -> None:
@@ -50,15 +51,20 @@ async def bury(resources: Resources, pid: int) -> None:
     await reap(resources)
 
 
-async def _reap(session: AsyncSession, resources: Resources) -> list[str]:
-    """The tasks that ended by it."""
+async def _reap(session: AsyncSession, resources: Resources) -> dict[str, dict[str, Any]]:
+    """The inputs of tasks that ended by it."""
     dead_after = resources.settings.worker_timeout
     overdue = await queries.overdue(session, _BATCH)
-    ended = [task.id for task in overdue if await service.expire(session, task)]
+    ended: dict[str, dict[str, Any]] = {}
+    for task in overdue:
+        kept = task.inputs
+        if await endings.expire(resources, session, task):
+            ended[task.id] = kept
     for task in await queries.orphaned(session, dead_after, _BATCH):
         logger.warning("worker died", task_id=task.id, request_id=task.request_id, attempt=task.attempt)
-        if await service.give_back(session, task):
-            ended.append(task.id)
+        kept = task.inputs
+        if await endings.give_back(resources, session, task):
+            ended[task.id] = kept
     await queries.forget_silent_workers(session, dead_after)
     await delete_abandoned(session, dead_after)
     for task_id in await jobs.unheard(session, _BATCH):

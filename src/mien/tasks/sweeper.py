@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from mien.resources import Resources
 from mien.storage import objects
-from mien.tasks import queries
+from mien.tasks import idempotency, queries
 from mien.uploads import sweeper as uploads
 
 logger = structlog.get_logger(__name__)
@@ -25,6 +25,7 @@ async def keep_sweeping(resources: Resources) -> None:
         try:
             await expire(resources)
             await sweep(resources)
+            await forget_idempotency_keys(resources)
             await uploads.expire(resources)
             await uploads.sweep(resources, _ORPHAN_AGE)
         except OperationalError as error:
@@ -44,6 +45,12 @@ async def expire(resources: Resources) -> None:
             return
         await objects.delete(resources.store, keys)
         logger.info("results expired", count=len(keys))
+
+
+async def forget_idempotency_keys(resources: Resources) -> None:
+    """Forget keys that may be used for something else by now."""
+    async with resources.sessions.begin() as session:
+        await idempotency.forget_old(session)
 
 
 async def sweep(resources: Resources, older_than: timedelta = _ORPHAN_AGE) -> None:

@@ -18,7 +18,7 @@ def upgrade() -> None:
 def _tasks() -> None:
     op.drop_column("tasks", "report")
     op.add_column("tasks", sa.Column("reports", JSONB()))
-    op.add_column("tasks", sa.Column("timings", JSONB()))
+    op.add_column("tasks", sa.Column("timings", sa.JSON()))
     op.add_column("tasks", sa.Column("key_id", sa.Uuid()))
     op.add_column("tasks", sa.Column("metadata", JSONB(), server_default=sa.text("'{}'"), nullable=False))
     op.add_column("tasks", sa.Column("callback_url", sa.String()))

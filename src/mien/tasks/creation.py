@@ -1,0 +1,101 @@
+"""A task's beginning: one transaction for its row, its job, the limits, its idempotency key and its price."""
+
+import asyncio
+from dataclasses import dataclass
+from uuid import uuid4
+
+from mien.billing import ledger
+from mien.http.principal import Principal
+from mien.resources import Resources
+from mien.tasks import idempotency, inputs, jobs, limits, queries
+from mien.tasks.models import TASK_SUFFIX, State, Task
+from mien.tasks.requests import FaceSwapRequest
+
+
+@dataclass(frozen=True)
+class Created:
+    task: Task
+    replayed: bool = False
+    """It was created by an earlier request with the same idempotency key."""
+
+
+class _AlreadyBound(Exception):
+    """Somebody else was faster with the same idempotency key."""
+
+
+async def create(
+    resources: Resources,
+    caller: Principal,
+    request_id: str,
+    wanted: FaceSwapRequest,
+    idempotency_key: str | None = None,
+) -> Created:
+    """Queue a face swap.
+
+    Raises `InvalidRequest` and `PayloadTooLarge` for pictures that can never work, `RateLimited`,
+    `InsufficientCredits` and `IdempotencyMismatch`.
+    """
+    fingerprint = b""
+    if idempotency_key:
+        fingerprint = await asyncio.to_thread(wanted.fingerprint)
+        if earlier := await _find_earlier(resources, caller, idempotency_key, fingerprint):
+            return Created(earlier, replayed=True)
+    task_id = uuid4().hex + TASK_SUFFIX
+    # Pictures are stored before the transaction that names them; should this process die, they are swept.
+    task = Task(
+        id=task_id,
+        account_id=caller.account_id,
+        key_id=caller.key_id,
+        request_id=request_id,
+        state=State.QUEUED,
+        stage=State.QUEUED.value,
+        parameters=wanted.parameters(),
+        inputs=await inputs.keep(resources, caller.account_id, task_id, wanted.pictures()),
+        labels=wanted.metadata or {},
+        callback_url=wanted.callback_url,
+        credits=wanted.faces * resources.settings.price_per_face,
+    )
+    try:
+        await _create(resources, caller, task, wanted.faces, idempotency_key, fingerprint)
+    except BaseException as error:
+        await inputs.discard(resources, task.id, task.inputs)
+        if idempotency_key and isinstance(error, _AlreadyBound):
+            earlier = await _find_earlier(resources, caller, idempotency_key, fingerprint)
+            if earlier:
+                return Created(earlier, replayed=True)
+        raise
+    return Created(task)
+
+
+async def _create(
+    resources: Resources,
+    caller: Principal,
+    task: Task,
+    faces: int,
+    idempotency_key: str | None,
+    fingerprint: bytes,
+) -> None:
+    async with resources.sessions.begin() as session:
+        if idempotency_key and not await idempotency.bind(
+            session, caller.account_id, idempotency_key, fingerprint, task.id
+        ):
+            raise _AlreadyBound
+        await queries.add(session, task, deadline=resources.settings.task_deadline)
+        await jobs.wake(session, task.id)
+        # Last, since from here on the account's other requests wait for the commit.
+        await limits.count(session, caller)
+        await ledger.hold(
+            session,
+            caller.account_id,
+            task.id,
+            caller.key_id,
+            faces,
+            price_per_face=resources.settings.price_per_face,
+        )
+
+
+async def _find_earlier(
+    resources: Resources, caller: Principal, idempotency_key: str, fingerprint: bytes
+) -> Task | None:
+    async with resources.sessions() as session:
+        return await idempotency.find(session, caller.account_id, idempotency_key, fingerprint)

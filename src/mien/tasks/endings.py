@@ -1,0 +1,96 @@
+"""A task's end, of whatever kind: one transaction changes its row, closes its hold and announces it.
+
+Whoever calls the functions commits, so that what belongs to an ending commits with it or not at all. All take
+the task as it was read, and return whether they ended it: if it has moved on since, nothing is changed. A
+task that the session has read itself is up to date afterwards.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mien.billing import ledger
+from mien.billing.models import Outcome
+from mien.errors import Canceled, TaskError, TaskInternalError, Timeout
+from mien.resources import Resources
+from mien.tasks import jobs, queries
+from mien.tasks.models import State, Task
+from mien.tasks.schemas import task_answer
+from mien.webhooks import service as webhooks
+from mien.webhooks.models import Event
+
+MAX_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a winning attempt has to show."""
+
+    key: str
+    """The object that it stored."""
+    described: Mapping[str, Any]
+    """format, width, height, bytes, sha256"""
+    reports: Sequence[Mapping[str, Any]]
+    timings: Mapping[str, float]
+
+
+async def complete(resources: Resources, session: AsyncSession, task: Task, result: Result) -> bool:
+    """End a running task with its picture, and charge what was held for it."""
+    ended = await queries.complete(
+        session,
+        task,
+        key=result.key,
+        result=result.described,
+        reports=result.reports,
+        timings=result.timings,
+        retention=resources.settings.result_retention,
+    )
+    if ended is None:
+        return False
+    await ledger.settle(session, task.id)
+    await _announce(resources, session, ended, Event.TASK_COMPLETED)
+    return True
+
+
+async def fail(resources: Resources, session: AsyncSession, task: Task, error: TaskError) -> bool:
+    """End an open task with an error, and give back what was held for it."""
+    ended = await queries.fail(session, task, State.FAILED, error.type, error.message, error.param)
+    if ended is None:
+        return False
+    await ledger.release(session, task.id, Outcome.FAILED)
+    await _announce(resources, session, ended, Event.TASK_FAILED)
+    return True
+
+
+async def cancel(resources: Resources, session: AsyncSession, task: Task) -> bool:
+    """End an open task as its owner wishes, and give back what was held for it."""
+    error = Canceled("You canceled the task.")
+    ended = await queries.fail(session, task, State.CANCELED, error.type, error.message, error.param)
+    if ended is None:
+        return False
+    await ledger.release(session, task.id, Outcome.CANCELED)
+    await _announce(resources, session, ended, Event.TASK_CANCELED)
+    return True
+
+
+async def expire(resources: Resources, session: AsyncSession, task: Task) -> bool:
+    """End a task that is past its deadline."""
+    busy = Timeout("The task was not done in time, since the server is busy. Try again.")
+    return await fail(resources, session, task, busy)
+
+
+async def give_back(resources: Resources, session: AsyncSession, task: Task) -> bool:
+    """Queue a running task again whose try was cut short, or fail it if that was the last: True only then."""
+    if task.attempt >= MAX_ATTEMPTS:
+        cut_short = TaskInternalError(f"The swap was cut short {task.attempt} times. Try again.")
+        return await fail(resources, session, task, cut_short)
+    if await queries.queue_again(session, task):
+        await jobs.wake(session, task.id)
+    return False
+
+
+async def _announce(resources: Resources, session: AsyncSession, task: Task, event: Event) -> None:
+    answer = task_answer(resources, task).data.model_dump(mode="json")
+    await webhooks.announce(session, task.account_id, event, answer, task.callback_url)

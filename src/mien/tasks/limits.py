@@ -1,0 +1,91 @@
+"""How many tasks an account, and a key, may create: at once, and in a day.
+
+Both are counted in the transaction that creates a task, behind the lock of the account's row in
+`task_counts`: no two processes count at the same time, so that the limits are exact.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import case, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mien.errors import RateLimited
+from mien.http.principal import Limits, Principal
+from mien.tasks.models import State, Task, TaskCount
+
+_SOON = 2
+"""Seconds until one of the tasks in flight may have ended."""
+
+
+async def count(session: AsyncSession, caller: Principal) -> None:
+    """Count a task whose row the session has just written.
+
+    The locks are held until the commit, which should come soon. Raises `RateLimited` if it's one too many.
+    """
+    limits = {caller.account_id: caller.limits}
+    if caller.key_id and caller.key_limits:
+        limits[caller.key_id] = caller.key_limits
+    created = await _count_today(session, list(limits))
+    for subject_id, limit in limits.items():
+        if created[subject_id] > limit.tasks_per_day:
+            raise RateLimited(
+                f"{_whose(caller, subject_id)} may create {limit.tasks_per_day} tasks a day (UTC). Try again "
+                "tomorrow, or ask who runs this service for more.",
+                retry_after=_seconds_until_tomorrow(),
+            )
+    # A statement of its own: it sees what others have committed before they gave the lock away.
+    of_account, of_key = await _count_in_flight(session, caller)
+    _check_in_flight(of_account, caller.limits, "This account")
+    if caller.key_limits:
+        _check_in_flight(of_key, caller.key_limits, "This key")
+
+
+async def _count_today(session: AsyncSession, subject_ids: list[UUID]) -> Mapping[UUID, int]:
+    """How many tasks each has created today, with this one. The account comes first, so that its row's lock
+    does."""
+    today = func.timezone("UTC", func.clock_timestamp())
+    row = insert(TaskCount).values([{"subject_id": id, "day": today, "created": 1} for id in subject_ids])
+    # A transaction that began yesterday must not count back.
+    later = TaskCount.day < row.excluded.day
+    counted = row.on_conflict_do_update(
+        index_elements=[TaskCount.subject_id],
+        set_={
+            "created": case((later, 1), else_=TaskCount.created + 1),
+            "day": func.greatest(TaskCount.day, row.excluded.day),
+        },
+    ).returning(TaskCount.subject_id, TaskCount.created)
+    return {row.subject_id: row.created for row in await session.execute(counted)}
+
+
+async def _count_in_flight(session: AsyncSession, caller: Principal) -> tuple[int, int]:
+    """Of the account and of the key."""
+    is_open = Task.state.in_([State.QUEUED, State.RUNNING])
+    found = await session.execute(
+        select(
+            func.count(),
+            func.count().filter(Task.key_id == caller.key_id),
+        ).where(Task.account_id == caller.account_id, is_open)
+    )
+    of_account, of_key = found.one()
+    return of_account, of_key
+
+
+def _check_in_flight(count: int, limits: Limits, whose: str) -> None:
+    if count > limits.tasks_in_flight:
+        raise RateLimited(
+            f"{whose} may have {limits.tasks_in_flight} tasks in progress at once. Wait until one has ended.",
+            retry_after=_SOON,
+        )
+
+
+def _whose(caller: Principal, subject_id: UUID) -> str:
+    return "This account" if subject_id == caller.account_id else "This key"
+
+
+def _seconds_until_tomorrow() -> int:
+    now = datetime.now(UTC)
+    tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return int((tomorrow - now).total_seconds()) + 1
