@@ -42,8 +42,9 @@ class Account(_Limited, Base):
     """How long results are kept; null for the setting `result_retention`, which is also the most."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
-    # What the account's entries in the ledger add up to; `mien.billing.ledger` alone changes it.
     balance: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """What the account's entries in the ledger add up to. A new account's is entered there by a trigger; from
+    then on `mien.billing.ledger` alone changes it."""
     debt: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 

@@ -7,6 +7,7 @@ The balance never falls below 0. What a refund or a chargeback can't find there 
 tasks from being created; credits that come in pay it off first.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -151,6 +152,16 @@ async def _close(
         .returning(LedgerEntry.id)
     )
     return await session.scalar(entry) is not None
+
+
+async def newest(
+    session: AsyncSession, account_id: UUID, *, before: int | None, limit: int
+) -> Sequence[LedgerEntry]:
+    """An account's entries, newest first, from behind the entry `before`."""
+    found = select(LedgerEntry).where(LedgerEntry.account_id == account_id)
+    if before:
+        found = found.where(LedgerEntry.id < before)
+    return (await session.scalars(found.order_by(LedgerEntry.id.desc()).limit(limit))).all()
 
 
 async def _write(

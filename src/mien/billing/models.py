@@ -1,8 +1,8 @@
 """Tables: the ledger of credits, which is only ever added to, and orders for more of them.
 
 An account's balance and debt are what its entries add up to. Both are kept in its row as well, changed in the
-transaction that writes the entry, where a constraint holds them at 0 or above. A trigger refuses to change or
-delete an entry (`mien.database.migrations`, revision 0004).
+transaction that writes the entry, where a constraint holds them at 0 or above. Of two triggers (in revision
+0004) one refuses to change or delete an entry, and one enters what an account starts with as a grant.
 """
 
 from datetime import datetime
@@ -17,7 +17,10 @@ from sqlalchemy import (
     Identity,
     Index,
     String,
+    Uuid,
+    column,
     func,
+    table,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -174,3 +177,7 @@ class Order(Base):
         CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid_at"),
         Index("ix_orders_account_id_created_at", "account_id", "created_at"),
     )
+
+
+# The room of tasks stands above this one, so what is read of its table here is named here.
+tasks = table("tasks", column("id", String), column("account_id", Uuid), column("state", String))

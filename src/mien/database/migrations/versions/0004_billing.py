@@ -121,3 +121,21 @@ def _create_ledger() -> None:
         FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_the_ledger()
         """
     )
+    # So that an account can't come with credits that the ledger doesn't know of.
+    op.execute(
+        """
+        CREATE FUNCTION enter_starting_credits() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO ledger_entries (account_id, kind, credits, reason)
+            VALUES (NEW.id, 'grant', NEW.balance, 'Starting credits');
+            RETURN NULL;
+        END
+        $$
+        """
+    )
+    op.execute(
+        """
+        CREATE TRIGGER accounts_start_with_an_entry AFTER INSERT ON accounts
+        FOR EACH ROW WHEN (NEW.balance > 0) EXECUTE FUNCTION enter_starting_credits()
+        """
+    )

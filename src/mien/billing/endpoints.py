@@ -1,0 +1,260 @@
+"""The endpoints of accounts' credits: what there is, what was used, and how more is bought."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel
+
+from mien.accounts.models import Account
+from mien.billing import ledger, orders, usage
+from mien.billing.payments import PaymentProvider
+from mien.billing.schemas import (
+    AccountData,
+    Answer,
+    EntriesData,
+    EntryData,
+    GrantRequest,
+    OrderData,
+    OrderRequest,
+    OrdersData,
+    PacksData,
+    UsageData,
+    account_answer,
+    entries_answer,
+    entry_data,
+    order_answer,
+    orders_answer,
+    packs_answer,
+    usage_answer,
+)
+from mien.errors import InvalidRequest, PermissionDenied
+from mien.http.bodies import read_json
+from mien.http.dependencies import AccountId, Caller, Shared, bearer
+from mien.http.errors import error_answers
+
+STRIPE_WEBHOOK = "/webhooks/stripe"
+MAX_EVENT = 512_000
+"""Bytes of a webhook's body."""
+
+router = APIRouter(tags=["credits"], dependencies=[Depends(bearer)])
+webhook_router = APIRouter(include_in_schema=False)
+
+_MAX_DAYS = 366
+_DEFAULT_DAYS = 30
+
+
+async def _payments(request: Request) -> PaymentProvider:
+    payments: PaymentProvider = request.app.state.payments
+    return payments
+
+
+async def _order_id(order_id: str) -> UUID:
+    try:
+        return UUID(order_id)
+    except ValueError:
+        raise orders.no_such_order() from None
+
+
+Payments = Annotated[PaymentProvider, Depends(_payments)]
+OrderId = Annotated[UUID, Depends(_order_id)]
+Limit = Annotated[int, Query(ge=1, le=100, description="At most so many.")]
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.get(
+    "/api/v1/account",
+    summary="Read the account",
+    response_description="How it stands.",
+    responses=error_answers(401, 413, 429, 500, 503),
+)
+async def read_account(shared: Shared, caller: Caller) -> Answer[AccountData]:
+    """The account of the key: its credits, its limits, and what it is doing right now."""
+    async with shared.sessions() as session:
+        account = await session.get_one(Account, caller.account_id)
+        activity = await usage.activity(session, caller.account_id)
+    return account_answer(shared.settings, account, activity, caller)
+
+
+@router.get(
+    "/api/v1/usage",
+    summary="Read the usage",
+    response_description="Tasks, faces and credits by day, key and status.",
+    responses={
+        200: {
+            "content": {
+                "text/csv": {
+                    "schema": {"type": "string"},
+                    "example": "date,key_id,key_name,status,tasks,faces,credits\r\n",
+                }
+            }
+        },
+        **error_answers(400, 401, 413, 429, 500, 503),
+    },
+    response_model=Answer[UsageData],
+)
+async def read_usage(
+    shared: Shared,
+    account_id: AccountId,
+    from_: Annotated[
+        date | None, Query(alias="from", description="First day, in UTC. Default: 29 days before the last.")
+    ] = None,
+    to: Annotated[date | None, Query(description="Last day, in UTC. Default: today.")] = None,
+    format: Annotated[
+        Literal["json", "csv"] | None, Query(description="Default: what `Accept` asks for, else `json`.")
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Answer[UsageData] | Response:
+    """What the account has used, by the day that tasks were created. At most 366 days at once."""
+    first, last = _days(from_, to)
+    async with shared.sessions() as session:
+        used = await usage.per_day(session, account_id, first, last)
+    if format == "csv" or (format is None and "text/csv" in accept):
+        disposition = f'attachment; filename="usage-{first}-{last}.csv"'
+        return Response(
+            usage.as_csv(used), media_type="text/csv", headers={"Content-Disposition": disposition}
+        )
+    return usage_answer(first, last, used)
+
+
+@router.get(
+    "/api/v1/credits/packs",
+    summary="List what is sold",
+    response_description="Packs of credits and their prices.",
+    responses=error_answers(401, 413, 429, 500, 503),
+)
+async def list_packs(shared: Shared) -> Answer[PacksData]:
+    """The packs that can be ordered."""
+    return packs_answer(shared.settings, orders.packs_for_sale(shared.settings))
+
+
+@router.get(
+    "/api/v1/credits/entries",
+    summary="List changes of the balance",
+    response_description="A page of the ledger.",
+    responses=error_answers(400, 401, 413, 429, 500, 503),
+)
+async def list_entries(
+    shared: Shared,
+    account_id: AccountId,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, Query(pattern=r"^[1-9][0-9]{0,17}$", description="`next_cursor` of the page before.")
+    ] = None,
+) -> Answer[EntriesData]:
+    """Every change of the account's balance and debt, newest first."""
+    async with shared.sessions() as session:
+        entries = await ledger.newest(
+            session, account_id, before=int(cursor) if cursor else None, limit=limit + 1
+        )
+    return entries_answer(entries, limit)
+
+
+@router.post(
+    "/api/v1/orders",
+    summary="Order credits",
+    response_description="The order waits for its payment.",
+    responses=error_answers(400, 401, 409, 413, 415, 429, 500, 503),
+    openapi_extra=_json(OrderRequest),
+)
+async def create_order(
+    request: Request, shared: Shared, payments: Payments, account_id: AccountId
+) -> Answer[OrderData]:
+    """Order a pack of credits. They are there once its payment has been reported or confirmed."""
+    wanted = await read_json(request, OrderRequest)
+    return order_answer(await orders.place(shared, payments, account_id, wanted.credits))
+
+
+@router.get(
+    "/api/v1/orders",
+    summary="List orders",
+    response_description="A page of orders.",
+    responses=error_answers(400, 401, 404, 413, 429, 500, 503),
+)
+async def list_orders(
+    shared: Shared,
+    account_id: AccountId,
+    limit: Limit = 50,
+    cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> Answer[OrdersData]:
+    """The account's orders, newest first."""
+    async with shared.sessions() as session:
+        found = await orders.newest(session, account_id, before=cursor, limit=limit + 1)
+    return orders_answer(found, limit)
+
+
+@router.get(
+    "/api/v1/orders/{order_id}",
+    summary="Read an order",
+    response_description="How it stands.",
+    responses=error_answers(401, 404, 413, 429, 500, 503),
+)
+async def read_order(shared: Shared, account_id: AccountId, order_id: OrderId) -> Answer[OrderData]:
+    """How an order stands."""
+    async with shared.sessions() as session:
+        return order_answer(await orders.find(session, account_id, order_id))
+
+
+@router.post(
+    "/api/v1/orders/{order_id}/confirm",
+    tags=["administration"],
+    summary="Confirm that an order was paid",
+    response_description="Its credits have been added, now or before.",
+    responses=error_answers(401, 403, 404, 413, 429, 500, 503),
+)
+async def confirm_order(shared: Shared, caller: Caller, order_id: OrderId) -> Answer[OrderData]:
+    """For administrators: add the credits of an order whose payment arrived. A second time does nothing."""
+    async with shared.sessions.begin() as session:
+        if not caller.is_administrator:
+            await orders.find(session, caller.account_id, order_id)  # others' orders don't exist
+            raise PermissionDenied("Only an administrator can confirm a payment. Ask who runs this service.")
+        return order_answer(await orders.confirm(session, order_id, by=str(caller.account_id)))
+
+
+@router.post(
+    "/api/v1/admin/accounts/{account_id}/grants",
+    tags=["administration"],
+    summary="Grant credits",
+    response_description="The credits have been added.",
+    responses=error_answers(400, 401, 403, 404, 413, 415, 429, 500, 503),
+    openapi_extra=_json(GrantRequest),
+)
+async def create_grant(
+    request: Request, shared: Shared, caller: Caller, account_id: UUID
+) -> Answer[EntryData]:
+    """For administrators: give credits to an account."""
+    if not caller.is_administrator:
+        raise PermissionDenied("Only an administrator can grant credits. Ask who runs this service.")
+    wanted = await read_json(request, GrantRequest)
+    async with shared.sessions.begin() as session:
+        entry = await ledger.grant(
+            session, account_id, wanted.credits, wanted.reason, by=str(caller.account_id)
+        )
+    return Answer(data=entry_data(entry))
+
+
+@webhook_router.post(STRIPE_WEBHOOK, status_code=204)
+async def receive_event(
+    request: Request, shared: Shared, payments: Payments, stripe_signature: Annotated[str, Header()] = ""
+) -> Response:
+    """What Stripe reports of payments. It comes without a key, and is believed by its signature."""
+    event = payments.read_event(await request.body(), stripe_signature)
+    if event:
+        async with shared.sessions.begin() as session:
+            await orders.record(session, event)
+    return Response(status_code=204)
+
+
+def _days(first: date | None, last: date | None) -> tuple[date, date]:
+    last = last or datetime.now(UTC).date()
+    first = first or date.fromordinal(max(1, last.toordinal() - _DEFAULT_DAYS + 1))
+    if first > last:
+        raise InvalidRequest(f"`from` ({first}) is after `to` ({last}).", param="from")
+    if (last - first).days >= _MAX_DAYS:
+        raise InvalidRequest(f"These are more than {_MAX_DAYS} days. Ask for fewer at once.", param="from")
+    return first, last
