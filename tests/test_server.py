@@ -1,5 +1,6 @@
 """The service as its callers see it, in one process: the application on a real database, without workers."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from mien.settings import Settings, load_settings
 from mien.storage import objects
 from mien.storage.addresses import signed_path
 from mien.tasks.models import Task
-from mien.tasks.schemas import FaceSwapRequest
+from mien.tasks.requests import FaceSwapRequest
 
 
 @pytest.fixture
@@ -293,6 +294,64 @@ class TestBodiesThatAreTooLarge:
         await app.state.resources.close()
 
 
+class TestBodiesThatAreTooSlow:
+    @pytest.fixture
+    async def impatient(self, api: httpx.AsyncClient, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+        """A service that waits a quarter of a second for a body, and holds one body at a time."""
+        app = create_app(
+            settings.model_copy(
+                update={"body_timeout": timedelta(seconds=0.25), "max_bytes_in_flight": 100_000}
+            )
+        )
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url=settings.public_url, headers=api.headers
+        ) as client:
+            yield client
+        await app.state.resources.close()
+
+    @pytest.mark.parametrize("path", [FACE_SWAP, "/api/v1/uploads"])
+    @pytest.mark.parametrize(
+        "content_type", ["application/json", "image/png", "multipart/form-data; boundary=x"]
+    )
+    async def test_one_that_stalls_is_refused_and_its_place_is_given_back(
+        self, impatient: httpx.AsyncClient, path: str, content_type: str
+    ) -> None:
+        async def stalling() -> AsyncIterator[bytes]:
+            yield b"--x\r\n"
+            await asyncio.sleep(60)
+
+        headers = {"Content-Type": content_type, "Content-Length": "60000"}
+        for _ in range(2):
+            response = await impatient.post(path, content=stalling(), headers=headers)
+            if response.status_code != 415:
+                assert "too slowly" in refusal(response, 408, "invalid_request")
+
+    async def test_one_that_trickles_is_refused_too(self, impatient: httpx.AsyncClient) -> None:
+        sent = 0
+
+        async def trickling() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while True:
+                yield b"a"
+                sent += 1
+                await asyncio.sleep(0.02)
+
+        headers = {"Content-Type": "image/png"}
+        response = await impatient.post("/api/v1/uploads", content=trickling(), headers=headers)
+        refusal(response, 408, "invalid_request")
+        assert sent < 20
+
+    async def test_a_slow_one_that_keeps_coming_is_taken(self, impatient: httpx.AsyncClient) -> None:
+        async def slow() -> AsyncIterator[bytes]:
+            for _ in range(10):
+                yield b"GIF8" + bytes(3000)
+                await asyncio.sleep(0.05)
+
+        headers = {"Content-Type": "image/png"}
+        response = await impatient.post("/api/v1/uploads", content=slow(), headers=headers)
+        assert "is a GIF" in refusal(response, 400, "invalid_request")
+
+
 class TestRoutes:
     async def test_an_unknown_address(self, api: httpx.AsyncClient) -> None:
         refusal(await api.get("/api/v1/unknown"), 404, "not_found")
@@ -377,6 +436,58 @@ class TestFiles:
     ) -> None:
         await objects.delete(resources.store, [KEY])
         refusal(await api.get(address), 404, "not_found")
+
+    @pytest.mark.parametrize(
+        ("wanted", "content", "described"),
+        [
+            ("bytes=0-2", b"pix", "bytes 0-2/6"),
+            ("bytes=2-", b"xels", "bytes 2-5/6"),
+            ("bytes=-3", b"els", "bytes 3-5/6"),
+            ("bytes=4-100", b"ls", "bytes 4-5/6"),
+            ("bytes=-100", b"pixels", "bytes 0-5/6"),
+        ],
+    )
+    async def test_a_part_of_it_can_be_asked_for(
+        self, api: httpx.AsyncClient, address: str, wanted: str, content: bytes, described: str
+    ) -> None:
+        response = await api.get(address, headers={"Range": wanted})
+        assert (response.status_code, response.content) == (206, content)
+        assert response.headers["content-range"] == described
+        assert response.headers["content-length"] == str(len(content))
+        assert response.headers["content-security-policy"] == "default-src 'none'; sandbox"
+
+    @pytest.mark.parametrize("wanted", ["bytes=6-", "bytes=-0", "bytes=100-200"])
+    async def test_a_part_that_is_not_there(self, api: httpx.AsyncClient, address: str, wanted: str) -> None:
+        response = await api.get(address, headers={"Range": wanted})
+        assert "it has 6" in refusal(response, 416, "invalid_request")
+        assert response.headers["content-range"] == "bytes */6"
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Range": "bytes=3-2"},
+            {"Range": "bytes=0-1,3-4"},
+            {"Range": "lines=1-2"},
+            {"Range": "bytes=-"},
+            {"Range": "bytes=0-1", "If-Range": '"another"'},
+            {"If-None-Match": '"another"'},
+        ],
+    )
+    async def test_what_asks_for_no_part_of_this_file_gets_the_whole(
+        self, api: httpx.AsyncClient, address: str, headers: dict[str, str]
+    ) -> None:
+        response = await api.get(address, headers=headers)
+        assert (response.status_code, response.content) == (200, b"pixels")
+
+    async def test_who_has_it_is_told_so(self, api: httpx.AsyncClient, address: str) -> None:
+        tag = (await api.get(address)).headers["etag"]
+        assert (await api.head(address)).headers["etag"] == tag
+        for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            response = await api.get(address, headers={"If-None-Match": known})
+            assert (response.status_code, response.content) == (304, b"")
+            assert response.headers["etag"] == tag
+        part = await api.get(address, headers={"Range": "bytes=0-0", "If-Range": tag})
+        assert part.content == b"p"
 
     async def test_samples_can_be_seen_by_everybody(self, api: httpx.AsyncClient) -> None:
         del api.headers["Authorization"]

@@ -3,8 +3,7 @@
     MienError
     ├── ApiError                     the request itself is refused; `status` is its HTTP status
     │   ├── InvalidRequest 400       AuthenticationError 401   InsufficientCredits 402
-    │   │   ├── BodyTooSlow 408
-    │   │   └── RangeNotSatisfiable 416
+    │   │   └── BodyTooSlow 408
     │   ├── PermissionDenied 403     NotFound 404              Conflict 409
     │   ├── PayloadTooLarge 413      UnsupportedMediaType 415  IdempotencyMismatch 422
     │   └── RateLimited 429          InternalError 500         Unavailable 503
@@ -47,16 +46,6 @@ class InvalidRequest(ApiError):
 
 class BodyTooSlow(InvalidRequest):
     status = 408
-
-
-class RangeNotSatisfiable(InvalidRequest):
-    """`size` is how many bytes there are."""
-
-    status = 416
-
-    def __init__(self, message: str, *, size: int) -> None:
-        super().__init__(message)
-        self.size = size
 
 
 class AuthenticationError(ApiError):

@@ -97,6 +97,29 @@ class Settings(BaseSettings):
         "the file `secret` of the data folder.",
     )
 
+    signup: Literal["closed", "invite", "open"] = Field(
+        default="closed",
+        description="Who can sign up: nobody, who has an invite, or everybody. `mien accounts create` always "
+        "works.",
+    )
+    session_lifetime: Duration = Field(
+        default=timedelta(days=14), description="How long somebody stays signed in to the site."
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Server that sends mail: `smtps://user:password@host`, or `smtp://…` with STARTTLS. Unset, "
+        "links to reset a password are in the log and on the administrators' list.",
+    )
+    mail_from: str | None = Field(
+        default=None,
+        description="Sender of that mail. Unset, `mien@` and the host of `MIEN_PUBLIC_URL`.",
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Proxies whose `X-Forwarded-For` is believed, as comma-separated CIDRs. Behind others, "
+        "all clients share the tries to sign in that one address has.",
+    )
+
     fetch_allowed_networks: Networks = Field(
         default=(),
         description="Private networks that pictures may be fetched from, as comma-separated CIDRs. For "
@@ -139,7 +162,7 @@ class Settings(BaseSettings):
     tasks_per_day: int = Field(
         default=10_000,
         gt=0,
-        description="Tasks that one account creates within 24 hours, unless it has a limit of its own.",
+        description="Tasks that one account creates in a day (UTC), unless it has a limit of its own.",
     )
 
     body_timeout: Duration = Field(
@@ -153,6 +176,15 @@ class Settings(BaseSettings):
     swap_timeout: Duration = Field(
         default=timedelta(minutes=2),
         description="A swap that isn't done this long after an engine began it fails its task.",
+    )
+    detectors: int = Field(
+        default=1,
+        ge=1,
+        description="Pictures that one API process looks at (face-detect) at the same time, each in a process of "
+        "its own.",
+    )
+    detect_timeout: Duration = Field(
+        default=timedelta(seconds=20), description="Time to decode one picture and find its faces."
     )
     worker_heartbeat: Duration = Field(
         default=timedelta(seconds=5), description="How often a worker says that it's alive."
@@ -248,6 +280,14 @@ class Settings(BaseSettings):
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must look like postgresql://user:password@host/name")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and (parts.scheme not in ("smtp", "smtps") or not parts.hostname):
+            raise ValueError("must look like smtps://user:password@host")
         return value
 
     @field_validator("storage_url")

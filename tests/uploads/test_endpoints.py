@@ -157,7 +157,7 @@ class TestCreate:
     ) -> None:
         picture = PNG + bytes(settings.max_image_bytes - len(PNG) + 1)
         for request in ({"files": {"file": picture}}, {"content": picture, "headers": AS_BYTES}):
-            response = await api.post(UPLOADS, **request)  # type: ignore[arg-type]
+            response = await api.post(UPLOADS, **request)
             assert (response.status_code, response.json()["error"]["type"]) == (413, "payload_too_large")
 
     @pytest.mark.parametrize(

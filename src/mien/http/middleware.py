@@ -3,6 +3,7 @@
 Plain ASGI, so that a body is refused while it is read and nothing is copied on the way.
 """
 
+import asyncio
 import re
 import time
 import uuid
@@ -14,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mien.errors import ApiError, AuthenticationError, PayloadTooLarge, Unavailable
+from mien.errors import ApiError, AuthenticationError, BodyTooSlow, PayloadTooLarge, Unavailable
 from mien.http.errors import error_response, unexpected
 from mien.http.principal import Principal
 
@@ -24,6 +25,7 @@ Authenticate = Callable[[str], Awaitable[Principal]]
 """From a key to who uses it; raises `AuthenticationError`."""
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_SLOWEST = 16_000  # bytes per second
 _KEY_WANTED = "Send your API key in the header `Authorization: Bearer <key>`."
 
 
@@ -91,16 +93,19 @@ class Authentication:
 
 @dataclass
 class BodyLimits:
-    """Refuses bodies that are too large, and all bodies while too many bytes are held at once.
+    """Refuses bodies that are too large or too slow, and all bodies while too many bytes are held at once.
 
     `limits` gives bytes by path, `default` is for all other paths, `in_flight` is for the whole process. What
-    a request declares is checked at once, and what it sends is counted while it's read.
+    a request declares is checked at once, and what it sends is counted while it's read. All in all a body may
+    keep us waiting for `timeout` seconds, and as long again as it would take at 16 kB a second: neither one
+    that stalls nor one that trickles holds memory for long.
     """
 
     app: ASGIApp
     limits: Mapping[str, int]
     default: int
     in_flight: int
+    timeout: float
     _held: int = field(default=0, init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,11 +126,20 @@ class BodyLimits:
             self._held += total - mine
             mine = total
 
-        received = 0
+        received, waited, complete = 0, 0.0, False
 
         async def receive_counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, waited, complete
+            if complete:  # and now somebody waits for the caller to hang up
+                return await receive()
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(self.timeout + received / _SLOWEST - waited):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyTooSlow("The body came too slowly, or not at all. Send it again.") from None
+            waited += time.monotonic() - began
+            complete = not message.get("more_body", False)
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
                 hold(max(mine, received))
