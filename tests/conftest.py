@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mien.accounts.service import create_account, issue_key
+from mien.billing import ledger
 from mien.database.connection import create_engine, create_sessions
 from mien.database.embedded import EmbeddedServer
 from mien.database.migrations import migrate
@@ -128,6 +129,7 @@ async def api(settings: Settings, resources: Resources) -> AsyncIterator[httpx.A
     async with resources.sessions.begin() as session:
         account = await create_account(session, "Test")
         key = await issue_key(session, account.id, "Test")
+        await ledger.grant(session, account.id, 1000, reason="Test", by="test")
     app = create_app(settings)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),

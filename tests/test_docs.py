@@ -11,7 +11,8 @@ from mien.errors import ApiError, TaskError
 from mien.http.errors import ErrorAnswer
 from mien.server import create_app
 from mien.settings import load_settings
-from mien.tasks.schemas import AcceptedAnswer, FaceSwapRequest, Failure, Output, TaskAnswer, TaskData
+from mien.tasks.requests import FaceSwapRequest
+from mien.tasks.schemas import AcceptedAnswer, Failure, Output, TaskAnswer, TaskData
 
 DOCS = Path(__file__).parent.parent / "docs"
 HTTP, ERRORS = (DOCS / "http.md").read_text(), (DOCS / "errors.md").read_text()

@@ -1,31 +1,39 @@
 """Tasks of an account of the test's own. The functions are fixtures, since test files share no modules."""
 
 from collections.abc import Awaitable, Callable
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select, update
 
 from mien.accounts.service import create_account
+from mien.billing import ledger
+from mien.http.principal import Limits, Principal
 from mien.resources import Resources
-from mien.tasks import queries, service
+from mien.tasks import creation, queries
 from mien.tasks.models import Task
-from mien.tasks.schemas import FaceSwapRequest
+from mien.tasks.requests import FaceSwapRequest
 
 
 @pytest.fixture
-async def account_id(resources: Resources) -> UUID:
+async def caller(resources: Resources) -> Principal:
+    """An account with a key and 100 credits."""
     async with resources.sessions.begin() as session:
-        return (await create_account(session, "Test")).id
+        account = await create_account(session, "Test")
+        await ledger.grant(session, account.id, 100, reason="Test", by="test")
+    limits = Limits(requests_per_minute=1000, tasks_in_flight=100, tasks_per_day=1000)
+    return Principal(
+        account_id=account.id, key_id=uuid4(), is_administrator=False, limits=limits, key_limits=None
+    )
 
 
 @pytest.fixture
-def queue(resources: Resources, account_id: UUID) -> Callable[[], Awaitable[Task]]:
+def queue(resources: Resources, caller: Principal) -> Callable[[], Awaitable[Task]]:
     """Queues a task whose pictures came along."""
 
     async def queue() -> Task:
         wanted = FaceSwapRequest(model="face-swap", image=b"target", face_image=b"source")
-        return await service.create(resources, account_id, "request-1", wanted)
+        return (await creation.create(resources, caller, "request-1", wanted)).task
 
     return queue
 

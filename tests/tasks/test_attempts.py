@@ -8,20 +8,21 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 import mien
+from mien.http.principal import Principal
 from mien.images.codec import decode
 from mien.resources import Resources
 from mien.settings import load_settings
 from mien.storage import objects
-from mien.tasks import inputs, queries, service
+from mien.tasks import creation, inputs, queries
 from mien.tasks.attempts import attempt, give_back
 from mien.tasks.engines import Engines
 from mien.tasks.models import Task
-from mien.tasks.schemas import FaceSwapRequest
+from mien.tasks.requests import FaceSwapRequest
 
 pytestmark = pytest.mark.slow
 
@@ -40,10 +41,10 @@ async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Eng
 
 
 @pytest.fixture
-def create(resources: Resources, account_id: UUID) -> Create:
+def create(resources: Resources, caller: Principal) -> Create:
     async def create(image: str | bytes, face_image: str | bytes) -> Task:
         wanted = FaceSwapRequest(model="face-swap", image=image, face_image=face_image)
-        return await service.create(resources, account_id, "request-1", wanted)
+        return (await creation.create(resources, caller, "request-1", wanted)).task
 
     return create
 
@@ -99,7 +100,7 @@ async def test_a_swap_is_stored_named_by_its_row_and_its_inputs_are_gone(
     changed = (picture != target).any(axis=2)
     assert picture.shape == target.shape
     assert 0.001 < changed.mean() < 0.5
-    assert task.report and task.report["faces"] >= 1
+    assert task.reports and task.reports[0]["faces"] >= 1
     assert task.started_at and task.completed_at
     assert task.created_at <= task.started_at <= task.completed_at
 
@@ -137,10 +138,10 @@ async def test_an_address_that_is_not_public_fails_the_task_and_names_the_pictur
 
 
 async def test_a_picture_without_the_wanted_face_fails_the_task(
-    resources: Resources, engines: Engines, account_id: UUID, reread: ByTask
+    resources: Resources, engines: Engines, caller: Principal, reread: ByTask
 ) -> None:
     wanted = FaceSwapRequest(model="face-swap", image=TARGET, face_image=SOURCE, target_index=10)
-    task = await service.create(resources, account_id, "request-1", wanted)
+    task = (await creation.create(resources, caller, "request-1", wanted)).task
     await attempt(resources, engines, uuid4(), task.id)
     task = await reread(task)
     assert task.error and (task.error["type"], task.error["param"]) == ("target_index_out_of_range", "image")
@@ -150,7 +151,7 @@ async def test_inputs_that_have_gone_fail_the_task(
     resources: Resources, engines: Engines, create: Create, reread: ByTask
 ) -> None:
     task = await create(TARGET, SOURCE)
-    await objects.delete(resources.store, [inputs.prefix(task.id) + "image"])
+    await objects.delete(resources.store, [inputs.key_of(task.id, "image")])
     await attempt(resources, engines, uuid4(), task.id)
     task = await reread(task)
     assert task.error and (task.error["type"], task.error["param"]) == ("image_unreachable", "image")

@@ -9,20 +9,30 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import mien
 from mien.errors import Timeout
-from mien.images.codec import decode
+from mien.images.codec import decode, encode
 from mien.settings import load_settings
-from mien.tasks.engines import Engine, EngineDied, Engines, SwapRefused, SwapRequest
+from mien.tasks.engine_child import EngineDied
+from mien.tasks.engines import Engine, Engines, SwapRefused, SwapRequest
 
 pytestmark = pytest.mark.slow
 
 SAMPLES = Path(mien.__file__).parent / "samples"
 TARGET, SOURCE = (SAMPLES / "cafe.jpg").read_bytes(), (SAMPLES / "woman.jpg").read_bytes()
-REQUEST = SwapRequest(TARGET, SOURCE, target_index=0, format="png", log={})
+PARAMETERS: dict[str, Any] = {
+    "output_format": "png",
+    "quality": None,
+    "max_size": None,
+    "swaps": [{"target_index": 0, "face_index": 0, "pictures": ["face_image"]}],
+}
+FACELESS = encode(np.full((100, 100, 3), 128, np.uint8), "png")
+REQUEST = SwapRequest({"image": TARGET, "face_image": SOURCE}, PARAMETERS, log={})
 LIMIT = timedelta(seconds=60)
 
 
@@ -50,8 +60,8 @@ async def test_a_swap_tells_its_steps_and_gives_a_picture(engines: Engines) -> N
 
     async with engines.take() as engine:
         swapped = await engine.swap(REQUEST, LIMIT, note)
-    assert steps[0] == "detecting"
-    assert len(steps) > 2
+    assert (steps[0], steps[-1]) == ("detecting", "marking")
+    assert len(steps) > 3
     target, picture = decode(TARGET).rgb, decode(swapped.picture)
     assert (picture.format, picture.rgb.shape) == ("png", target.shape)
     assert (picture.rgb != target).any()
@@ -63,31 +73,88 @@ async def test_a_swap_tells_its_steps_and_gives_a_picture(engines: Engines) -> N
         "bytes": len(swapped.picture),
         "sha256": hashlib.sha256(swapped.picture).hexdigest(),
     }
-    assert swapped.report["faces"] >= 1
+    assert [report["faces"] >= 1 for report in swapped.reports] == [True]
+    assert list(swapped.milliseconds)[:3] == ["decoding", "detecting", "shaping"]
+    assert list(swapped.milliseconds)[-1] == "marking"
+    assert all(value > 0 for value in swapped.milliseconds.values())
+
+
+def asking(**changes: Any) -> SwapRequest:
+    """`REQUEST` with other parameters."""
+    return replace(REQUEST, parameters={**PARAMETERS, **changes})
 
 
 @pytest.mark.parametrize(("format", "decoded"), [("jpg", "jpeg"), ("webp", "webp")])
-async def test_the_result_has_the_wanted_format(engines: Engines, format: str, decoded: str) -> None:
+async def test_the_result_has_the_wanted_format_and_quality(
+    engines: Engines, format: str, decoded: str
+) -> None:
     async with engines.take() as engine:
-        swapped = await engine.swap(replace(REQUEST, format=format), LIMIT, ignore)
-    assert swapped.result["format"] == format
-    assert decode(swapped.picture).format == decoded
+        good = await engine.swap(asking(output_format=format, quality=95), LIMIT, ignore)
+        poor = await engine.swap(asking(output_format=format, quality=5), LIMIT, ignore)
+    assert good.result["format"] == format
+    assert decode(good.picture).format == decoded
+    assert len(poor.picture) < len(good.picture) / 3
+
+
+async def test_the_result_is_at_most_as_large_as_wanted(engines: Engines) -> None:
+    async with engines.take() as engine:
+        swapped = await engine.swap(asking(max_size=300), LIMIT, ignore)
+    height, width = decode(swapped.picture).rgb.shape[:2]
+    assert max(height, width) == 300
+    assert (swapped.result["width"], swapped.result["height"]) == (width, height)
+
+
+async def test_several_faces_are_swapped_on_one_canvas(engines: Engines) -> None:
+    man, woman, cafe = ((SAMPLES / f"{name}.jpg").read_bytes() for name in ("man", "woman", "cafe"))
+    swaps = [
+        {"target_index": 0, "face_index": 0, "pictures": ["swaps[0].face_image"]},
+        {"target_index": 1, "face_index": 0, "pictures": [f"swaps[1].face_images[{n}]" for n in (0, 1)]},
+    ]
+    pictures = {
+        "image": cafe,
+        "swaps[0].face_image": man,
+        "swaps[1].face_images[0]": woman,
+        "swaps[1].face_images[1]": woman,
+    }
+    request = SwapRequest(pictures, {**PARAMETERS, "swaps": swaps}, log={})
+    async with engines.take() as engine:
+        both = await engine.swap(request, LIMIT, ignore)
+        one = await engine.swap(asking(swaps=[{**swaps[0], "pictures": ["face_image"]}]), LIMIT, ignore)
+    assert len(both.reports) == 2
+    assert both.picture != one.picture
+
+
+FIRST = PARAMETERS["swaps"][0]
 
 
 @pytest.mark.parametrize(
-    ("change", "type", "param"),
+    ("pictures", "parameters", "type", "param"),
     [
-        ({"target": b"no picture"}, "image_invalid", "image"),
-        ({"source": b"no picture"}, "image_invalid", "face_image"),
-        ({"target": bytes(20_000_001)}, "image_too_large", "image"),
-        ({"target_index": 9}, "target_index_out_of_range", "image"),
+        ({"image": b"no picture"}, {}, "image_invalid", "image"),
+        ({"face_image": b"no picture"}, {}, "image_invalid", "face_image"),
+        ({"image": bytes(20_000_001)}, {}, "image_too_large", "image"),
+        ({}, {"swaps": [{**FIRST, "target_index": 9}]}, "target_index_out_of_range", "image"),
+        ({}, {"swaps": [{**FIRST, "face_index": 9}]}, "target_index_out_of_range", "face_image"),
+        ({"face_image": FACELESS}, {}, "no_face_found", "face_image"),
+        (
+            {"swaps[1].face_image": FACELESS},
+            {"swaps": [FIRST, {"target_index": 1, "face_index": 0, "pictures": ["swaps[1].face_image"]}]},
+            "no_face_found",
+            "swaps[1].face_image",
+        ),
+        (
+            {"face_images[0]": SOURCE, "face_images[1]": b"no picture"},
+            {"swaps": [{**FIRST, "pictures": ["face_images[0]", "face_images[1]"]}]},
+            "image_invalid",
+            "face_images[1]",
+        ),
     ],
 )
 async def test_what_is_wrong_with_a_picture_is_said_and_the_process_stays(
-    engines: Engines, change: dict[str, object], type: str, param: str
+    engines: Engines, pictures: dict[str, bytes], parameters: dict[str, Any], type: str, param: str
 ) -> None:
     before = await pid_of(engines)
-    request = SwapRequest(**{**REQUEST.__dict__, **change})
+    request = SwapRequest({**REQUEST.pictures, **pictures}, {**PARAMETERS, **parameters}, log={})
     async with engines.take() as engine:
         with pytest.raises(SwapRefused) as refused:
             await engine.swap(request, LIMIT, ignore)
@@ -121,17 +188,41 @@ async def test_a_swap_over_its_time_is_stopped(engines: Engines) -> None:
     assert await pid_of(engines) != engine.process.pid
 
 
-async def test_giving_up_at_a_step_stops_the_process(engines: Engines) -> None:
-    class GivenUp(Exception):
-        pass
+class GivenUp(Exception):
+    pass
+
+
+@pytest.mark.parametrize("last", ["detecting", "lighting", "marking"])
+async def test_giving_up_at_a_step_stops_the_swap_and_the_process_stays(engines: Engines, last: str) -> None:
+    heard = []
 
     async def give_up(step: str) -> None:
-        raise GivenUp
+        heard.append(step)
+        if step == last:
+            raise GivenUp
 
     async with engines.take() as engine:
         with pytest.raises(GivenUp):
             await engine.swap(REQUEST, LIMIT, give_up)
+        assert heard[-1] == last
+        assert engine.alive
+        swapped = await engine.swap(REQUEST, LIMIT, ignore)
+    assert len(swapped.reports) == 1
+
+
+async def test_a_process_that_does_not_stop_is_killed(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def give_up(step: str) -> None:
+        os.kill(engine.process.pid, signal.SIGSTOP)
+        raise GivenUp
+
+    monkeypatch.setattr("mien.tasks.engines._STOP_TIMEOUT", 0.1)
+    async with engines.take() as engine:
+        with pytest.raises(GivenUp):
+            await engine.swap(REQUEST, LIMIT, give_up)
     assert not engine.alive
+    assert await pid_of(engines) != engine.process.pid
 
 
 async def test_a_process_that_cannot_start_is_tried_again(

@@ -77,7 +77,7 @@ async def test_a_task_that_kills_its_worker_three_times_fails_and_loses_its_pict
     assert (task.state, task.attempt) == ("failed", 3)
     assert task.error and task.error["type"] == "internal_error"
     with pytest.raises(FileNotFoundError):
-        await objects.read(resources.store, inputs.prefix(task.id) + "image")
+        await objects.read(resources.store, inputs.key_of(task.id, "image"))
 
 
 @pytest.mark.parametrize("running", [False, True])

@@ -1,39 +1,41 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text, update
 
-from mien.accounts.service import create_account
-from mien.errors import InvalidRequest, NoFaceFound, NotFound
+from mien.accounts.models import Account
+from mien.billing.models import LedgerEntry
+from mien.errors import Conflict, NoFaceFound, NotFound
+from mien.http.principal import Principal
 from mien.resources import Resources
 from mien.storage import objects
-from mien.storage.addresses import signed_path
-from mien.tasks import inputs, jobs, queries, service
+from mien.tasks import endings, queries, service
+from mien.tasks.endings import Result
 from mien.tasks.models import State, Task
-from mien.tasks.schemas import FaceSwapRequest, TaskData, task_answer
+from mien.tasks.schemas import TaskData, task_answer
 
 Queue = Callable[[], Awaitable[Task]]
 ByTask = Callable[[Task], Awaitable[Task]]
 
-RESULT = {"format": "png", "width": 2, "height": 3, "bytes": 4, "sha256": "00"}
+DESCRIBED = {"format": "png", "width": 2, "height": 3, "bytes": 4, "sha256": "00"}
 
 
 async def complete(resources: Resources, task: Task, key: str = "results/key.png") -> bool:
+    result = Result(key, DESCRIBED, [{"faces": 1}, {"faces": 2}], {"queued": 1.5, "fetching": 2.5})
     async with resources.sessions.begin() as session:
-        return await service.complete(session, task, key, RESULT, {"faces": 1}, timedelta(days=1))
+        return await endings.complete(resources, session, task, result)
 
 
 async def fail(resources: Resources, task: Task) -> bool:
     async with resources.sessions.begin() as session:
-        return await service.fail(session, task, NoFaceFound("No face.", param="image"))
+        return await endings.fail(resources, session, task, NoFaceFound("No face.", param="image"))
 
 
 async def give_back(resources: Resources, task: Task) -> bool:
     async with resources.sessions.begin() as session:
-        return await service.give_back(session, task)
+        return await endings.give_back(resources, session, task)
 
 
 async def jobs_of(resources: Resources, task: Task) -> int:
@@ -42,77 +44,31 @@ async def jobs_of(resources: Resources, task: Task) -> int:
         return int(await session.scalar(counted, {"id": task.id}) or 0)
 
 
+async def ledger_of(resources: Resources, task: Task) -> list[tuple[str, int]]:
+    """Kind and credits of the entries about a task."""
+    async with resources.sessions() as session:
+        rows = await session.execute(
+            select(LedgerEntry.kind, LedgerEntry.credits)
+            .where(LedgerEntry.task_id == task.id)
+            .order_by(LedgerEntry.id)
+        )
+        return [(kind.value, credits) for kind, credits in rows]
+
+
 def shown(resources: Resources, task: Task) -> TaskData:
     return task_answer(resources, task).data
 
 
-class TestCreate:
-    async def test_makes_a_queued_task_and_a_job_and_keeps_the_pictures(
-        self, resources: Resources, account_id: UUID, queue: Queue, reread: ByTask
-    ) -> None:
-        task = await reread(await queue())
-        assert (task.state, task.stage, task.attempt, task.account_id) == ("queued", "queued", 0, account_id)
-        assert task.parameters == {"model": "face-swap", "target_index": 0, "output_format": "png"}
-        assert task.deadline_at - task.created_at == resources.settings.task_deadline
-        assert task.request_id == "request-1"
-        assert await inputs.load(resources, task.inputs) == [b"target", b"source"]
-        assert await jobs_of(resources, task) == 1
-
-    async def test_leaves_neither_task_nor_job_when_the_transaction_fails(
-        self, resources: Resources, account_id: UUID, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        wake = jobs.wake
-
-        async def wake_and_fail(*given: Any) -> None:
-            await wake(*given)
-            raise RuntimeError
-
-        monkeypatch.setattr(jobs, "wake", wake_and_fail)
-        wanted = FaceSwapRequest(model="face-swap", image=b"target", face_image=b"source")
-        with pytest.raises(RuntimeError):
-            await service.create(resources, account_id, "request-1", wanted)
-        async with resources.sessions() as session:
-            assert await session.scalar(select(func.count()).select_from(Task)) == 0
-            assert await session.scalar(text("SELECT count(*) FROM procrastinate_jobs")) == 0
-
-    async def test_a_result_of_ones_own_is_read_from_the_store(
-        self, resources: Resources, account_id: UUID, queue: Queue, start: ByTask, reread: ByTask
-    ) -> None:
-        done = await start(await queue())
-        await objects.put(resources.store, "results/key.png", b"result")
-        assert await complete(resources, done)
-        address = shown(resources, await reread(done)).image_url
-        assert address
-        wanted = FaceSwapRequest(model="face-swap", image=address, face_image=b"source")
-        task = await service.create(resources, account_id, "request-2", wanted)
-        assert task.inputs["image"] == {"kind": "object", "value": "results/key.png"}
-        assert await inputs.load(resources, task.inputs) == [b"result", b"source"]
-
-    async def test_a_result_of_somebody_else_is_refused_even_by_its_true_address(
-        self, resources: Resources, queue: Queue, start: ByTask
-    ) -> None:
-        await complete(resources, await start(await queue()))
-        path = signed_path("results/key.png", datetime.now(UTC) + timedelta(days=1), resources.secret)
-        async with resources.sessions.begin() as session:
-            other = await create_account(session, "Other")
-        wanted = FaceSwapRequest(
-            model="face-swap", image=b"target", face_image=resources.settings.public_url + path
-        )
-        with pytest.raises(InvalidRequest) as refused:
-            await service.create(resources, other.id, "request-2", wanted)
-        assert refused.value.param == "face_image"
-
-
 class TestFind:
     async def test_finds_an_accounts_own_task_only(
-        self, resources: Resources, account_id: UUID, queue: Queue
+        self, resources: Resources, caller: Principal, queue: Queue
     ) -> None:
         task = await queue()
-        assert (await service.find(resources, account_id, task.id)).id == task.id
+        assert (await service.find(resources, caller.account_id, task.id)).id == task.id
         for owner, task_id in (
             (uuid4(), task.id),
-            (account_id, "unknown"),
-            (account_id, "0" * 32 + "_faceswap"),
+            (caller.account_id, "unknown"),
+            (caller.account_id, "0" * 32 + "_faceswap"),
         ):
             with pytest.raises(NotFound):
                 await service.find(resources, owner, task_id)
@@ -181,6 +137,111 @@ class TestAttempts:
         assert (await reread(task)).result_key == "results/key.png"
 
 
+class TestCredits:
+    async def test_a_completed_task_is_charged_what_was_held(
+        self, resources: Resources, queue: Queue, start: ByTask, reread: ByTask
+    ) -> None:
+        task = await queue()
+        assert await ledger_of(resources, task) == [("hold", -3)]
+        assert shown(resources, task).credits.model_dump() == {"held": 3, "charged": 0}
+        await complete(resources, await start(task))
+        assert await ledger_of(resources, task) == [("hold", -3), ("settle", 0)]
+        assert shown(resources, await reread(task)).credits.model_dump() == {"held": 0, "charged": 3}
+
+    @pytest.mark.parametrize("end", [fail, "cancel", "expire"])
+    async def test_every_other_ending_gives_back_what_was_held_once(
+        self, resources: Resources, queue: Queue, reread: ByTask, end: object
+    ) -> None:
+        task = await queue()
+        for _ in range(2):
+            async with resources.sessions.begin() as session:
+                if end == "cancel":
+                    await endings.cancel(resources, session, task)
+                elif end == "expire":
+                    await endings.expire(resources, session, task)
+            if end is fail:
+                await fail(resources, task)
+        assert await ledger_of(resources, task) == [("hold", -3), ("release", 3)]
+        assert shown(resources, await reread(task)).credits.model_dump() == {"held": 0, "charged": 0}
+        async with resources.sessions() as session:
+            account = await session.get_one(Account, task.account_id)
+        assert account.balance == 100
+
+
+class TestCancel:
+    async def test_a_queued_task_never_runs_and_leaves_nothing(
+        self, resources: Resources, caller: Principal, queue: Queue
+    ) -> None:
+        task = await service.cancel(resources, caller.account_id, (await queue()).id)
+        assert (task.state, task.stage, task.inputs) == ("canceled", "canceled", {})
+        assert task.error and task.error["type"] == "canceled"
+        assert [info async for batch in objects.list_objects(resources.store, "") for info in batch] == []
+        async with resources.sessions.begin() as session:
+            assert await queries.start(session, task.id, uuid4()) is None
+
+    async def test_a_running_task_changes_no_more(
+        self, resources: Resources, caller: Principal, queue: Queue, start: ByTask
+    ) -> None:
+        running = await start(await queue())
+        await service.cancel(resources, caller.account_id, running.id)
+        async with resources.sessions.begin() as session:
+            assert not await queries.is_held(session, running)
+            assert not await queries.set_stage(session, running, "storing")
+        assert not await complete(resources, running)
+        assert not await give_back(resources, running)
+
+    async def test_a_task_that_has_ended_is_a_conflict(
+        self, resources: Resources, caller: Principal, queue: Queue, start: ByTask, reread: ByTask
+    ) -> None:
+        task = await start(await queue())
+        await complete(resources, task)
+        with pytest.raises(Conflict, match="completed"):
+            await service.cancel(resources, caller.account_id, task.id)
+        assert (await reread(task)).state == "completed"
+
+    async def test_somebody_elses_task_does_not_exist(self, resources: Resources, queue: Queue) -> None:
+        task = await queue()
+        for act in (service.cancel, service.delete_pictures):
+            with pytest.raises(NotFound):
+                await act(resources, uuid4(), task.id)
+
+
+class TestDeletePictures:
+    async def test_the_result_is_gone_at_once_and_the_task_stays(
+        self, resources: Resources, caller: Principal, queue: Queue, start: ByTask
+    ) -> None:
+        task = await start(await queue())
+        await objects.put(resources.store, "results/key.png", b"result")
+        await complete(resources, task)
+        for _ in range(2):  # a second time is no error
+            task = await service.delete_pictures(resources, caller.account_id, task.id)
+            assert shown(resources, task).status == "completed"
+            assert shown(resources, task).output is None
+            with pytest.raises(FileNotFoundError):
+                await objects.read(resources.store, "results/key.png")
+
+    async def test_a_task_in_progress_is_a_conflict(
+        self, resources: Resources, caller: Principal, queue: Queue
+    ) -> None:
+        task = await queue()
+        with pytest.raises(Conflict, match="Cancel it first"):
+            await service.delete_pictures(resources, caller.account_id, task.id)
+
+
+class TestRetention:
+    async def test_an_account_may_keep_its_results_for_a_shorter_time(
+        self, resources: Resources, queue: Queue, start: ByTask, reread: ByTask
+    ) -> None:
+        task = await start(await queue())
+        async with resources.sessions.begin() as session:
+            await session.execute(
+                update(Account).where(Account.id == task.account_id).values(retention=timedelta(hours=1))
+            )
+        await complete(resources, task)
+        task = await reread(task)
+        assert task.completed_at and task.expires_at == task.completed_at + timedelta(hours=1)
+
+
 class TestAnswers:
     async def test_a_completed_task_gives_one_address_in_three_places(
         self, resources: Resources, queue: Queue, start: ByTask, reread: ByTask
@@ -193,10 +254,12 @@ class TestAnswers:
         assert data.output
         assert data.output.image_url == data.image_url == data.outputs[0]
         assert data.output.image_url.startswith("http://mien.test/files/")
-        assert data.output.model_dump(exclude={"image_url", "expires_at"}) == RESULT
+        assert data.output.model_dump(exclude={"image_url", "expires_at"}) == DESCRIBED
         assert task.completed_at
-        assert data.output.expires_at == task.completed_at + timedelta(days=1)
+        assert data.output.expires_at == task.completed_at + timedelta(days=7)
         assert data.report == {"faces": 1}
+        assert data.reports == [{"faces": 1}, {"faces": 2}]
+        assert list((data.timings or {}).items()) == [("queued", 1.5), ("fetching", 2.5)]
         assert task.inputs == {}
 
     async def test_a_failed_task_says_which_picture_and_why(
