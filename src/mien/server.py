@@ -8,15 +8,19 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from mien.accounts import service as accounts
+from mien.accounts import administration, authentication
+from mien.accounts import endpoints as accounts
+from mien.accounts.upkeep import keep_tidying
 from mien.billing import endpoints as billing
 from mien.billing.payments import open_payments
-from mien.errors import AuthenticationError
+from mien.detection import endpoints as detection
+from mien.detection.detectors import Detectors
+from mien.detection.sweeper import keep_sweeping_annotated
 from mien.http import files, health
+from mien.http.authentication import Authentication
 from mien.http.errors import add_error_handlers
-from mien.http.middleware import Authenticate, Authentication, BodyLimits, RequestContext
+from mien.http.middleware import BodyLimits, RequestContext
 from mien.http.openapi import describe
-from mien.http.principal import Principal
 from mien.resources import Resources, open_resources
 from mien.settings import Settings
 from mien.tasks import endpoints as tasks
@@ -48,11 +52,18 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         middleware=[
             Middleware(RequestContext),
-            Middleware(Authentication, authenticate=_authenticator(resources)),
+            Middleware(
+                Authentication,
+                by_key=authentication.by_key(resources),
+                by_session=authentication.by_session(resources),
+                public_url=settings.public_url,
+                open_paths=accounts.OPEN_PATHS,
+            ),
             Middleware(
                 BodyLimits,
                 limits={
                     tasks.FACE_SWAP: settings.max_body_bytes,
+                    detection.FACE_DETECT: settings.max_body_bytes,
                     billing.STRIPE_WEBHOOK: billing.MAX_EVENT,
                     uploads.UPLOADS: settings.max_image_bytes + uploads.FORM_OVERHEAD,
                 },
@@ -65,12 +76,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.resources = resources
     app.state.payments = open_payments(settings)
     app.state.watch = Watch(resources)
+    app.state.detectors = Detectors(settings)
     app.get("/", include_in_schema=False)(_welcome)
-    for room in (tasks, uploads, webhooks, billing, files, health):
+    for router in (accounts.open_router, accounts.router, administration.router):
+        app.include_router(router)
+    for room in (tasks, detection, uploads, webhooks, billing, files, health):
         app.include_router(room.router)
     app.include_router(billing.webhook_router)
     add_error_handlers(app)
-    describe(app)
+    describe(app, settings.public_url)
     return app
 
 
@@ -78,26 +92,17 @@ def create_app(settings: Settings) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     resources: Resources = app.state.resources
     keepers = [
-        asyncio.create_task(keep(resources)) for keep in (keep_reaping, keep_sweeping, keep_delivering)
+        asyncio.create_task(keep(resources))
+        for keep in (keep_reaping, keep_sweeping, keep_sweeping_annotated, keep_delivering, keep_tidying)
     ]
     keepers.append(asyncio.create_task(app.state.watch.keep_watching()))
     yield
     for keeper in keepers:
         keeper.cancel()
     await asyncio.gather(*keepers, return_exceptions=True)
+    await app.state.detectors.close()
     await app.state.payments.close()
     await resources.close()
-
-
-def _authenticator(resources: Resources) -> Authenticate:
-    async def authenticate(key: str) -> Principal:
-        async with resources.sessions.begin() as session:
-            principal = await accounts.authenticate(session, resources.settings, key)
-        if principal is None:
-            raise AuthenticationError("The API key is not valid: it is mistyped, revoked or from elsewhere.")
-        return principal
-
-    return authenticate
 
 
 async def _welcome() -> dict[str, str]:

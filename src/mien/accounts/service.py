@@ -1,17 +1,21 @@
 """Accounts and their keys: who is asking?"""
 
-import hashlib
 import re
-import secrets
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts.models import Account, ApiKey
+from mien.accounts.tokens import digest, new_token
+from mien.errors import Conflict, NotFound, PermissionDenied
 from mien.http.principal import Limits, Principal
 from mien.settings import Settings
+
+MAX_KEYS = 100
 
 _KEY = re.compile(r"aio_[A-Za-z0-9_-]{43}")
 _PREFIX_LENGTH = 12
@@ -19,9 +23,82 @@ _PREFIX_LENGTH = 12
 _LAST_USED_PRECISION = timedelta(minutes=1)
 
 
+# Accounts -------------------------------------------------------------------------------------------------
+
+
+async def create_account(
+    session: AsyncSession, name: str, *, is_administrator: bool = False, credits: int = 0
+) -> Account:
+    """A new account that has no e-mail address, only keys. It starts with `credits`."""
+    account = Account(name=name, is_administrator=is_administrator, balance=credits)
+    session.add(account)
+    await session.flush()
+    return account
+
+
+async def admit_first_key(session: AsyncSession, key: str, *, credits: int = 0) -> None:
+    """Make the key that the operator keeps work: it becomes one of the oldest account.
+
+    If there is none, an account is made that is the administrator's and starts with `credits`. A key that was
+    known before stays what it is, also revoked.
+    """
+    # Two services that start on one new database make one account.
+    await session.execute(text("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE"))
+    if await session.scalar(select(ApiKey.id).where(ApiKey.key_hash == digest(key))):
+        return
+    account = await oldest_account(session)
+    account = account or await create_account(
+        session, "First account", is_administrator=True, credits=credits
+    )
+    await _register(session, account.id, "First key", key)
+
+
+async def oldest_account(session: AsyncSession) -> Account | None:
+    """The one that the first key belongs to."""
+    return await session.scalar(select(Account).order_by(Account.created_at).limit(1))
+
+
+async def find_account(session: AsyncSession, account_id: UUID) -> Account:
+    """Raises `NotFound`."""
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise NotFound("There is no such account.", param="account_id")
+    return account
+
+
+async def list_accounts(session: AsyncSession, *, limit: int, before: UUID | None) -> Sequence[Account]:
+    """A page of all accounts, the newest first: those made before the one with the id `before`."""
+    page = select(Account).order_by(Account.created_at.desc(), Account.id.desc()).limit(limit)
+    if before:
+        last = select(Account.created_at, Account.id).where(Account.id == before)
+        page = page.where(tuple_(Account.created_at, Account.id) < last.scalar_subquery())
+    return (await session.scalars(page)).all()
+
+
+async def update_account(session: AsyncSession, account_id: UUID, properties: Mapping[str, Any]) -> Account:
+    """Change an account's name, retention or limits. Raises `NotFound`."""
+    account = await find_account(session, account_id)
+    for name, value in properties.items():
+        setattr(account, name, value)
+    await session.flush()
+    return account
+
+
+def account_limits(settings: Settings, account: Account) -> Limits:
+    """The account's own limits, and the settings' where it has none."""
+    return Limits(
+        requests_per_minute=account.requests_per_minute or settings.requests_per_minute,
+        tasks_in_flight=account.tasks_in_flight or settings.tasks_in_flight,
+        tasks_per_day=account.tasks_per_day or settings.tasks_per_day,
+    )
+
+
+# Keys -----------------------------------------------------------------------------------------------------
+
+
 def generate_key() -> str:
     """A new key: `aio_` and 256 random bits in base64url."""
-    return f"aio_{secrets.token_urlsafe(32)}"
+    return f"aio_{new_token()}"
 
 
 def is_key(text: str) -> bool:
@@ -29,19 +106,54 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
-async def create_account(session: AsyncSession, name: str, *, is_administrator: bool = False) -> Account:
-    """A new account that has no e-mail address, only keys."""
-    account = Account(name=name, is_administrator=is_administrator)
-    session.add(account)
-    await session.flush()
-    return account
-
-
 async def issue_key(session: AsyncSession, account_id: UUID, name: str) -> str:
     """A new key of the account. This is the only time that it can be seen: the database has its hash."""
     key = generate_key()
     await _register(session, account_id, name, key)
     return key
+
+
+async def create_key(
+    session: AsyncSession, caller: Principal, properties: Mapping[str, Any]
+) -> tuple[ApiKey, str]:
+    """A new key of the caller's account, with a name and maybe limits and an end, and the key itself.
+
+    Raises `PermissionDenied` if the caller may not manage keys, and `Conflict` if there are too many.
+    """
+    check_unrestricted(caller)
+    # Locked, so that keys made at the same time are counted.
+    await session.execute(select(Account.id).where(Account.id == caller.account_id).with_for_update())
+    if len(await list_keys(session, caller.account_id)) >= MAX_KEYS:
+        raise Conflict(f"There are {MAX_KEYS} keys, which is all that an account can have. Revoke some.")
+    key = generate_key()
+    api_key = await _register(session, caller.account_id, properties["name"], key)
+    return await _with(session, api_key, properties), key
+
+
+async def list_keys(session: AsyncSession, account_id: UUID) -> Sequence[ApiKey]:
+    """An account's keys that aren't revoked, newest first."""
+    keys = select(ApiKey).where(ApiKey.account_id == account_id, ApiKey.revoked_at.is_(None))
+    return (await session.scalars(keys.order_by(ApiKey.created_at.desc(), ApiKey.id))).all()
+
+
+async def update_key(
+    session: AsyncSession, caller: Principal, key_id: UUID, properties: Mapping[str, Any]
+) -> ApiKey:
+    """Change a key's name, limits or end. Raises `NotFound`, and `PermissionDenied` as `create_key` does."""
+    check_unrestricted(caller)
+    return await _with(session, await _find_key(session, caller.account_id, key_id), properties)
+
+
+async def revoke_key(session: AsyncSession, caller: Principal, key_id: UUID) -> None:
+    """Let a key work no more, from now on, in every process. A key may always revoke itself.
+
+    Raises `NotFound`, and `PermissionDenied` as `create_key` does.
+    """
+    if caller.key_id != key_id:
+        check_unrestricted(caller)
+    key = await _find_key(session, caller.account_id, key_id)
+    key.revoked_at = datetime.now(UTC)
+    await session.flush()
 
 
 async def authenticate(session: AsyncSession, settings: Settings, key: str) -> Principal | None:
@@ -57,7 +169,7 @@ async def authenticate(session: AsyncSession, settings: Settings, key: str) -> P
             select(ApiKey, Account)
             .join(Account, Account.id == ApiKey.account_id)
             .where(
-                ApiKey.key_hash == _hash(key),
+                ApiKey.key_hash == digest(key),
                 ApiKey.revoked_at.is_(None),
                 or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
                 Account.disabled_at.is_(None),
@@ -70,22 +182,25 @@ async def authenticate(session: AsyncSession, settings: Settings, key: str) -> P
     now = datetime.now(UTC)
     if api_key.last_used_at is None or api_key.last_used_at < now - _LAST_USED_PRECISION:
         api_key.last_used_at = now
+    limits = key_limits(settings, account, api_key)
+    is_restricted = limits is not None or api_key.expires_at is not None
     return Principal(
         account_id=account.id,
         key_id=api_key.id,
-        is_administrator=account.is_administrator,
+        is_administrator=account.is_administrator and not is_restricted,
         limits=account_limits(settings, account),
-        key_limits=key_limits(settings, account, api_key),
+        key_limits=limits,
+        is_restricted=is_restricted,
     )
 
 
-def account_limits(settings: Settings, account: Account) -> Limits:
-    """The account's own limits, and the settings' where it has none."""
-    return Limits(
-        requests_per_minute=account.requests_per_minute or settings.requests_per_minute,
-        tasks_in_flight=account.tasks_in_flight or settings.tasks_in_flight,
-        tasks_per_day=account.tasks_per_day or settings.tasks_per_day,
-    )
+def check_unrestricted(caller: Principal) -> None:
+    """Raises `PermissionDenied` for a key that could free itself of its limits by what it does."""
+    if caller.is_restricted:
+        raise PermissionDenied(
+            "This key has limits or an end of its own, so it can't do this. Use one that has none, or "
+            "sign in."
+        )
 
 
 def key_limits(settings: Settings, account: Account, key: ApiKey) -> Limits | None:
@@ -102,26 +217,26 @@ def key_limits(settings: Settings, account: Account, key: ApiKey) -> Limits | No
     )
 
 
-async def admit_first_key(session: AsyncSession, key: str) -> None:
-    """Make the key that the operator keeps work: it becomes one of the oldest account.
-
-    If there is none, an account is made that is the administrator's. A key that was known before stays what
-    it is, also revoked.
-    """
-    # Two services that start on one new database make one account.
-    await session.execute(text("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE"))
-    if await session.scalar(select(ApiKey.id).where(ApiKey.key_hash == _hash(key))):
-        return
-    account = await session.scalar(select(Account).order_by(Account.created_at).limit(1))
-    account = account or await create_account(session, "First account", is_administrator=True)
-    await _register(session, account.id, "First key", key)
+async def _find_key(session: AsyncSession, account_id: UUID, key_id: UUID) -> ApiKey:
+    key = await session.scalar(
+        select(ApiKey).where(
+            ApiKey.id == key_id, ApiKey.account_id == account_id, ApiKey.revoked_at.is_(None)
+        )
+    )
+    if key is None:
+        raise NotFound("There is no such key.", param="key_id")
+    return key
 
 
-async def _register(session: AsyncSession, account_id: UUID, name: str, key: str) -> None:
-    session.add(ApiKey(account_id=account_id, name=name, key_hash=_hash(key), prefix=key[:_PREFIX_LENGTH]))
+async def _register(session: AsyncSession, account_id: UUID, name: str, key: str) -> ApiKey:
+    api_key = ApiKey(account_id=account_id, name=name, key_hash=digest(key), prefix=key[:_PREFIX_LENGTH])
+    session.add(api_key)
     await session.flush()
+    return api_key
 
 
-def _hash(key: str) -> bytes:
-    # Keys are random in full, so that a fast hash is as good as a slow one.
-    return hashlib.sha256(key.encode()).digest()
+async def _with(session: AsyncSession, key: ApiKey, properties: Mapping[str, Any]) -> ApiKey:
+    for name, value in properties.items():
+        setattr(key, name, value)
+    await session.flush()
+    return key

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from mien.errors import PermissionDenied
 from mien.http.principal import Principal
 from mien.resources import Resources
 
@@ -25,6 +26,13 @@ async def _principal(request: Request) -> Principal:
     return principal
 
 
+async def _administrator(request: Request) -> Principal:
+    principal = await _principal(request)
+    if not principal.is_administrator:
+        raise PermissionDenied("This is for administrators, by a key without limits of its own.")
+    return principal
+
+
 async def _account_id(request: Request) -> UUID:
     return (await _principal(request)).account_id
 
@@ -36,5 +44,6 @@ async def _request_id(request: Request) -> str:
 
 Shared = Annotated[Resources, Depends(_resources)]
 Caller = Annotated[Principal, Depends(_principal)]
+Administrator = Annotated[Principal, Depends(_administrator)]
 AccountId = Annotated[UUID, Depends(_account_id)]
 RequestId = Annotated[str, Depends(_request_id)]

@@ -15,10 +15,13 @@ from starlette.responses import JSONResponse, Response
 from mien.errors import (
     ApiError,
     AuthenticationError,
+    ImageTooLarge,
     InternalError,
     InvalidRequest,
     NotFound,
+    PayloadTooLarge,
     RateLimited,
+    TaskError,
     Unavailable,
 )
 
@@ -89,6 +92,12 @@ def unexpected(error: Exception) -> ApiError:
     if isinstance(error, OperationalError | PoolTimeout):
         return Unavailable("The database can't be reached or is busy. Try again in a moment.")
     return InternalError(INTERNAL_MESSAGE)
+
+
+def refusal_of_picture(error: TaskError) -> ApiError:
+    """What is wrong with a picture, where the request that holds it is answered at once."""
+    kind = PayloadTooLarge if isinstance(error, ImageTooLarge) else InvalidRequest
+    return kind(error.message, param=error.param)
 
 
 def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What every request passes before anything in it is parsed: an id, a key, and limits on its body.
+"""What every request passes before anything in it is parsed: an id, and limits on its body.
 
 Plain ASGI, so that a body is refused while it is read and nothing is copied on the way.
 """
@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,18 +15,13 @@ from sqlalchemy.exc import OperationalError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mien.errors import ApiError, AuthenticationError, BodyTooSlow, PayloadTooLarge, Unavailable
+from mien.errors import ApiError, BodyTooSlow, PayloadTooLarge, Unavailable
 from mien.http.errors import error_response, unexpected
-from mien.http.principal import Principal
 
 logger = structlog.get_logger(__name__)
 
-Authenticate = Callable[[str], Awaitable[Principal]]
-"""From a key to who uses it; raises `AuthenticationError`."""
-
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _SLOWEST = 16_000  # bytes per second
-_KEY_WANTED = "Send your API key in the header `Authorization: Bearer <key>`."
 
 
 @dataclass(frozen=True)
@@ -71,24 +66,6 @@ class RequestContext:
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
-
-
-@dataclass(frozen=True)
-class Authentication:
-    """Lets only known keys pass to paths below `prefix`; `request.state.principal` says whose they are."""
-
-    app: ASGIApp
-    authenticate: Authenticate
-    prefix: str = "/api/"
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(self.prefix):
-            try:
-                scope["state"]["principal"] = await self.authenticate(_bearer_key(scope))
-            except ApiError as error:
-                await _refuse(error, scope, receive, send)
-                return
-        await self.app(scope, receive, send)
 
 
 @dataclass
@@ -162,15 +139,6 @@ def _log_failure(error: Exception, scope: Scope) -> None:
         logger.error("request failed", path=_route(scope), reason=str(error.orig))
     else:
         logger.exception("request failed", path=_route(scope))
-
-
-def _bearer_key(scope: Scope) -> str:
-    scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-    if not scheme:
-        raise AuthenticationError(f"The API key is missing. {_KEY_WANTED}")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise AuthenticationError(f"The Authorization header is not understood. {_KEY_WANTED}")
-    return key.strip()
 
 
 def _route(scope: Scope) -> str:

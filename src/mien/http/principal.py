@@ -21,7 +21,10 @@ class Principal:
     key_id: UUID | None
     """None for a session."""
     is_administrator: bool
+    """Whether this caller may do what only administrators do."""
     limits: Limits
     """Of all that the account does, with whatever key."""
     key_limits: Limits | None
     """Of what is done with this key, never above `limits`; None where the key has none of its own."""
+    is_restricted: bool = False
+    """The key has limits or an end of its own. It can't make keys without them, nor administrate."""

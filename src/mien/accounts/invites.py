@@ -1,0 +1,66 @@
+"""Invites: links that let one person sign up, where not everybody can."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mien.accounts.models import Invite
+from mien.accounts.tokens import digest, new_token
+from mien.errors import Conflict, NotFound, PermissionDenied
+from mien.settings import Settings
+
+LIFETIME = timedelta(days=7)
+
+
+async def create(session: AsyncSession, settings: Settings, email: str | None) -> tuple[Invite, str]:
+    """A new invite, for whoever has this e-mail address if one is given, and its token, shown only now.
+
+    Raises `Conflict` if invites don't help, since nobody can sign up.
+    """
+    if settings.signup == "closed":
+        raise Conflict("Nobody can sign up here, with or without an invite. Set MIEN_SIGNUP=invite first.")
+    token = new_token()
+    invite = await session.scalar(
+        insert(Invite)
+        .values(token_hash=digest(token), email=email, expires_at=func.now() + LIFETIME)
+        .returning(Invite)
+    )
+    assert invite  # noqa: S101 - what an INSERT without conflicts returns
+    return invite, token
+
+
+def link(settings: Settings, token: str) -> str:
+    """Where the invited sign up. What follows the # stays in the browser: no proxy's log has it."""
+    return f"{settings.public_url}/sign-up#{token}"
+
+
+async def list_open(session: AsyncSession) -> Sequence[Invite]:
+    """Those that can still be used, newest first."""
+    invites = select(Invite).where(Invite.expires_at > func.now()).order_by(Invite.created_at.desc())
+    return (await session.scalars(invites)).all()
+
+
+async def withdraw(session: AsyncSession, invite_id: UUID) -> None:
+    """Delete an invite. Raises `NotFound`."""
+    if not await session.scalar(delete(Invite).where(Invite.id == invite_id).returning(Invite.id)):
+        raise NotFound("There is no such invite: it was used or withdrawn.", param="invite_id")
+
+
+async def redeem(session: AsyncSession, token: str, email: str) -> None:
+    """Use an invite up. Raises `PermissionDenied` if that can't be done, or not by this e-mail address."""
+    fits = or_(Invite.email.is_(None), Invite.email == email)
+    used = delete(Invite).where(Invite.token_hash == digest(token), Invite.expires_at > func.now(), fits)
+    if not await session.scalar(used.returning(Invite.id)):
+        raise PermissionDenied(
+            "The invite isn't valid: it was used, withdrawn, has expired, or is for another address.",
+            param="invite",
+        )
+
+
+async def forget(session: AsyncSession) -> None:
+    """Delete what has expired."""
+    await session.execute(delete(Invite).where(Invite.expires_at <= func.now()))

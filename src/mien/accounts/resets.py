@@ -1,0 +1,142 @@
+"""Forgotten passwords: a link by mail, or without a mail server in the log and on the administrators' list.
+
+The link's token is the request's id and a signature, so that it can be shown again, and the database holds
+nothing that would open an account.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mien.accounts import mail, passwords, people, throttle
+from mien.accounts.models import Account, PasswordReset
+from mien.accounts.throttle import Allowance
+from mien.accounts.tokens import digest
+from mien.errors import AuthenticationError
+from mien.resources import Resources
+
+logger = structlog.get_logger(__name__)
+
+LIFETIME = timedelta(hours=1)
+_REQUESTS = Allowance(3, timedelta(hours=1))
+_REQUESTS_OF_CLIENT = Allowance(20, timedelta(hours=1))
+_TRIES_OF_CLIENT = Allowance(20, timedelta(hours=1))
+
+_SUBJECT = "Reset your password"
+_TEXT = """Somebody, probably you, asked to reset the password for {email} at {public_url}.
+
+Choose a new one within an hour:
+{link}
+
+If it wasn't you, do nothing: your password stays as it is.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReset:
+    """Somebody who waits for a link that can't be mailed."""
+
+    reset: PasswordReset
+    email: str
+    link: str = field(repr=False)
+
+
+async def check_tries(resources: Resources, email: str, client: str) -> None:
+    """Count a request for a link. Raises `RateLimited` if there were too many, whether or not it's known."""
+    subjects = {
+        f"reset from {client}": _REQUESTS_OF_CLIENT,
+        f"reset of {digest(email).hex()}": _REQUESTS,
+    }
+    await throttle.take(resources.sessions, subjects)
+
+
+async def request(resources: Resources, email: str) -> None:
+    """Send a link to whoever has this e-mail address; nothing happens if nobody has.
+
+    To be called when the request has been answered: how long it takes tells whether the address is known.
+    """
+    async with resources.sessions.begin() as session:
+        known = select(Account.id).where(Account.email == email, Account.disabled_at.is_(None))
+        account_id = await session.scalar(known)
+        if account_id is None:
+            return
+        reset_id = await session.scalar(
+            insert(PasswordReset)
+            .values(account_id=account_id, expires_at=func.now() + LIFETIME)
+            .returning(PasswordReset.id)
+        )
+    assert reset_id  # noqa: S101 - what an INSERT without conflicts returns
+    address = _link(resources, reset_id)
+    if resources.settings.smtp_url is None:
+        logger.warning("password reset asked for; no mail server is set", account_id=account_id, link=address)
+        return
+    text = _TEXT.format(email=email, public_url=resources.settings.public_url, link=address)
+    await mail.send(resources.settings, email, _SUBJECT, text)
+
+
+async def list_open(session: AsyncSession, resources: Resources) -> Sequence[OpenReset]:
+    """Whose links can still be used, newest first; nobody's where mail is sent."""
+    if resources.settings.smtp_url:
+        return []
+    rows = await session.execute(
+        select(PasswordReset, Account.email)
+        .join(Account, Account.id == PasswordReset.account_id)
+        .where(PasswordReset.expires_at > func.now())
+        .order_by(PasswordReset.created_at.desc())
+    )
+    return [OpenReset(reset, email or "", _link(resources, reset.id)) for reset, email in rows]
+
+
+async def confirm(resources: Resources, token: str, password: str, *, client: str) -> None:
+    """Give an account the password that its owner chose, and sign them out everywhere.
+
+    Raises `AuthenticationError` if the link isn't valid any more, and `RateLimited`.
+    """
+    await throttle.take(resources.sessions, {f"reset try from {client}": _TRIES_OF_CLIENT})
+    reset_id = _read_token(token, resources.secret)
+    password_hash = await passwords.hash_password(password)
+    async with resources.sessions.begin() as session:
+        used = delete(PasswordReset).where(
+            PasswordReset.id == reset_id, PasswordReset.expires_at > func.now()
+        )
+        account_id = await session.scalar(used.returning(PasswordReset.account_id))
+        if account_id is None:
+            raise AuthenticationError("The link isn't valid: it was used or has expired. Ask for another.")
+        await session.execute(delete(PasswordReset).where(PasswordReset.account_id == account_id))
+        await people.replace_password(session, account_id, password_hash)
+
+
+async def forget(session: AsyncSession) -> None:
+    """Delete what has expired."""
+    await session.execute(delete(PasswordReset).where(PasswordReset.expires_at <= func.now()))
+
+
+def _link(resources: Resources, reset_id: UUID) -> str:
+    # What follows the # stays in the browser: no proxy's log has it.
+    return f"{resources.settings.public_url}/reset-password#{_token(reset_id, resources.secret)}"
+
+
+def _token(reset_id: UUID, secret: bytes) -> str:
+    return base64.urlsafe_b64encode(reset_id.bytes + _signature(reset_id, secret)).decode()
+
+
+def _read_token(token: str, secret: bytes) -> UUID | None:
+    try:
+        decoded = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
+        reset_id = UUID(bytes=decoded[:16])
+    except ValueError:
+        return None
+    return reset_id if hmac.compare_digest(decoded[16:], _signature(reset_id, secret)) else None
+
+
+def _signature(reset_id: UUID, secret: bytes) -> bytes:
+    return hmac.digest(secret, b"password reset " + reset_id.bytes, hashlib.sha256)
