@@ -50,7 +50,7 @@ class EngineChild:
             self.process.kill()
 
 
-async def spawn(module: str, settings: Settings) -> EngineChild:
+async def spawn(module: str, settings: Settings) -> asyncio.subprocess.Process:
     """Start `python -m module` with what an engine needs to know, as JSON, for its argument."""
     config = {
         "threads": settings.threads,
@@ -59,7 +59,7 @@ async def spawn(module: str, settings: Settings) -> EngineChild:
         "log_level": settings.log_level,
         "log_format": settings.log_format,
     }
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",  # nothing from the current folder
         "-m",
@@ -72,4 +72,3 @@ async def spawn(module: str, settings: Settings) -> EngineChild:
         env={name: value for name, value in os.environ.items() if not name.startswith("MIEN_")}
         | {"OPENBLAS_NUM_THREADS": str(settings.threads)},
     )
-    return EngineChild(process)

@@ -22,6 +22,7 @@ from mien.errors import TaskError
 from mien.images.codec import DecodeLimits, Picture, decode, encode
 from mien.images.resize import shrink
 from mien.tasks import frames
+from mien.tasks.memory_limit import limit_memory
 from mien.tasks.timings import Timings
 from mien.telemetry import configure_logging
 
@@ -29,6 +30,11 @@ logger = structlog.get_logger(__name__)
 
 _MANY: Final = 4
 """All pictures of a task may have as many pixels as so many of the largest."""
+
+_BYTES_PER_PIXEL: Final = 70
+"""Memory that a swap may take, for each pixel of the largest picture. A swap between two such pictures takes
+up to 28; two more, as `_MANY` allows, add 3 each, and 17 while they are decoded."""
+_BYTES_BESIDE: Final = 300_000_000
 
 
 class _Stopped(Exception):
@@ -45,6 +51,7 @@ def main() -> None:
     cv2.setNumThreads(config["threads"])  # for the whole process, so it's set here and nowhere else
     swapper = FaceSwapper(threads=config["threads"])
     limits = DecodeLimits(max_bytes=config["max_image_bytes"], max_pixels=config["max_pixels"])
+    limit_memory(_BYTES_PER_PIXEL * limits.max_pixels + _BYTES_BESIDE)
     frames.write(replies, {"kind": "ready"})
     while True:
         head, blobs = requests.get()

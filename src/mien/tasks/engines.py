@@ -1,9 +1,6 @@
 """Engine processes as a worker sees them: always a few warm ones, each killable without its neighbours."""
 
 import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,18 +11,13 @@ import structlog
 
 from mien.errors import TaskError, Timeout
 from mien.settings import Settings
-from mien.tasks import frames
+from mien.tasks.engine_child import EngineChild, EngineDied, spawn
 
 logger = structlog.get_logger(__name__)
 
 _START_TIMEOUT = 120.0  # seconds; a cold disk is slow
 _RESTART_PAUSE = 1.0  # seconds, so that a process that can't start doesn't eat a core
-_READ_AHEAD = 2**20  # bytes
 _STOP_TIMEOUT = 5.0  # seconds, which is longer than any step of a usual picture
-
-
-class EngineDied(Exception):
-    """The process ended in the middle of a swap."""
 
 
 class SwapRefused(TaskError):
@@ -59,21 +51,15 @@ class Swapped:
 
 
 @dataclass
-class Engine:
+class Engine(EngineChild):
     """One engine process, ready for a swap."""
 
-    process: asyncio.subprocess.Process
-    killed: bool = False
     busy: bool = False
     """From a swap's request until its last answer."""
 
-    @property
-    def alive(self) -> bool:
-        return not self.killed and self.process.returncode is None
-
     async def until_ready(self) -> None:
         """Wait until the process has loaded its networks. Raises `EngineDied`."""
-        await self._receive()
+        await self.receive()
 
     async def swap(
         self, request: SwapRequest, limit: timedelta, on_step: Callable[[str], Awaitable[None]]
@@ -96,7 +82,7 @@ class Engine:
 
     async def _swap(self, request: SwapRequest, on_step: Callable[[str], Awaitable[None]]) -> Swapped:
         self.busy = True
-        await self._send(
+        await self.send(
             {
                 "kind": "swap",
                 "parameters": dict(request.parameters),
@@ -106,7 +92,7 @@ class Engine:
             *request.pictures.values(),
         )
         while True:
-            head, blobs = await self._receive()
+            head, blobs = await self.receive()
             match head["kind"]:
                 case "step":
                     try:
@@ -125,30 +111,10 @@ class Engine:
         """Have the process stop at its next step, and wait a while until it's ready for another swap."""
         with suppress(TimeoutError, EngineDied):
             async with asyncio.timeout(_STOP_TIMEOUT):
-                await self._send({"kind": "stop"})
-                while (await self._receive())[0]["kind"] == "step":
+                await self.send({"kind": "stop"})
+                while (await self.receive())[0]["kind"] == "step":
                     pass
                 self.busy = False
-
-    def kill(self) -> None:
-        self.killed = True  # the system tells a moment later
-        with suppress(ProcessLookupError):
-            self.process.kill()
-
-    async def _send(self, head: dict[str, Any], *blobs: bytes) -> None:
-        assert self.process.stdin  # noqa: S101 - asked for in _spawn
-        try:
-            self.process.stdin.writelines(frames.pack(head, *blobs))
-            await self.process.stdin.drain()
-        except OSError as error:
-            raise EngineDied from error
-
-    async def _receive(self) -> frames.Frame:
-        assert self.process.stdout  # noqa: S101 - asked for in _spawn
-        try:
-            return await frames.read_async(self.process.stdout)
-        except EOFError as error:
-            raise EngineDied from error
 
 
 class Engines:
@@ -197,7 +163,7 @@ class Engines:
                 await asyncio.sleep(_RESTART_PAUSE)
 
     async def _run_one(self, settings: Settings) -> None:
-        engine = await _spawn(settings)
+        engine = Engine(await spawn("mien.tasks.engine_process", settings))
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 await engine.until_ready()
@@ -213,27 +179,3 @@ class Engines:
         warm = [await self._free.get() for _ in range(count)]
         for engine in warm:
             self._free.put_nowait(engine)
-
-
-async def _spawn(settings: Settings) -> Engine:
-    config = {
-        "threads": settings.threads,
-        "max_image_bytes": settings.max_image_bytes,
-        "max_pixels": settings.max_pixels,
-        "log_level": settings.log_level,
-        "log_format": settings.log_format,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # nothing from the current folder
-        "-m",
-        "mien.tasks.engine_process",
-        json.dumps(config),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_READ_AHEAD,
-        # NumPy's own threads would fight the engine's. Secrets stay here.
-        env={name: value for name, value in os.environ.items() if not name.startswith("MIEN_")}
-        | {"OPENBLAS_NUM_THREADS": str(settings.threads)},
-    )
-    return Engine(process)

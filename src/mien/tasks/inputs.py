@@ -93,6 +93,19 @@ async def load(resources: Resources, inputs: Mapping[str, Any]) -> dict[str, byt
     return {field: loads[source].result() for field, source in sources.items()}
 
 
+async def read(resources: Resources, account_id: UUID, field: str, picture: str | bytes) -> bytes:
+    """The bytes of a picture that is needed at once, for no task.
+
+    Raises `PayloadTooLarge`, `InvalidRequest`, and `TaskError` if it can't be had.
+    """
+    if isinstance(picture, bytes):
+        _check_size(resources.settings, field, picture)
+        return picture
+    async with resources.sessions() as session:
+        source = await _resolve(resources, session, account_id, field, picture)
+    return await _load(resources, field, source)
+
+
 async def discard(resources: Resources, task_id: str, inputs: Mapping[str, Any]) -> None:
     """Delete what a request brought along, once its task has ended or can't be created."""
     own = key_of(task_id, "")

@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts.models import Account
-from mien.errors import ImageInvalid, ImageTooLarge, InvalidRequest, NotFound, PayloadTooLarge
+from mien.errors import NotFound, TaskError
+from mien.http.errors import refusal_of_picture
 from mien.images.codec import DecodeLimits, read_header
 from mien.images.containers import Container
 from mien.resources import Resources
@@ -78,10 +79,8 @@ def _describe(data: bytes, settings: Settings) -> Upload:
     limits = DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels)
     try:
         header = read_header(data, limits)
-    except ImageTooLarge as error:
-        raise PayloadTooLarge(error.message) from None
-    except ImageInvalid as error:
-        raise InvalidRequest(error.message) from None
+    except TaskError as error:
+        raise refusal_of_picture(error) from None
     upload_id = uuid4().hex + _SUFFIX
     format = "jpg" if header.format == "jpeg" else header.format
     width, height = _upright_size(header)
