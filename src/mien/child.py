@@ -48,15 +48,22 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
 
     from mien.server import create_app
 
+    app = create_app(settings)
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.watch.close()  # who waits for a task would keep us waiting
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         log_config=None,  # ours
         access_log=False,
         server_header=False,
         proxy_headers=False,  # MIEN_PUBLIC_URL says what clients see
         timeout_graceful_shutdown=math.ceil(settings.stop_grace.total_seconds()),
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run(sockets=[listening])
 
 
 async def _work(settings: Settings, died: int | None) -> None:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from mien.accounts import administration, authentication
 from mien.accounts import endpoints as accounts
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         middleware=[
             Middleware(RequestContext),
+            *_cors(settings),
             Middleware(
                 Authentication,
                 by_key=authentication.by_key(resources),
@@ -86,6 +88,35 @@ def create_app(settings: Settings) -> FastAPI:
     add_error_handlers(app)
     describe(app, settings.public_url)
     return app
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    """Lets pages of the origins that the operator names call the API with a key; without cookies."""
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "Prefer",
+                "X-Request-Id",
+            ],
+            expose_headers=[
+                "Idempotency-Replayed",
+                "Preference-Applied",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+                "X-Request-Id",
+            ],
+        )
+    ]
 
 
 @asynccontextmanager

@@ -51,6 +51,8 @@ Duration = Annotated[timedelta, BeforeValidator(_parse_duration), Field(gt=timed
 
 Packs = Annotated[tuple[Pack, ...], NoDecode, BeforeValidator(parse_packs)]
 
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_by_comma)]
+
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_by_comma)]
 
 
@@ -147,6 +149,11 @@ class Settings(BaseSettings):
         description="Bodies that one API process holds at once; more are asked to come back later.",
     )
 
+    cors_origins: Origins = Field(
+        default=(),
+        description="Web origins whose pages may call the API with a key, as a comma-separated list such as "
+        "`https://app.example.com`; `*` for all.",
+    )
     requests_per_minute: int = Field(
         default=3000,
         gt=0,
@@ -274,6 +281,16 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("must look like https://swap.example.com")
         return value.rstrip("/")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            whole = f"{parts.scheme}://{parts.netloc}"
+            if origin != "*" and (parts.scheme not in ("http", "https") or origin != whole):
+                raise ValueError("must look like https://app.example.com, without a path, or be *")
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -76,6 +76,8 @@ class BodyLimits:
     a request declares is checked at once, and what it sends is counted while it's read. All in all a body may
     keep us waiting for `timeout` seconds, and as long again as it would take at 16 kB a second: neither one
     that stalls nor one that trickles holds memory for long.
+
+    An endpoint that waits once it has done with the body calls `request.state.give_body_back()` before.
     """
 
     app: ASGIApp
@@ -103,6 +105,12 @@ class BodyLimits:
             self._held += total - mine
             mine = total
 
+        def give_back() -> None:
+            nonlocal mine
+            self._held -= mine
+            mine = 0
+
+        scope.setdefault("state", {})["give_body_back"] = give_back
         received, waited, complete = 0, 0.0, False
 
         async def receive_counted() -> Message:
@@ -131,7 +139,7 @@ class BodyLimits:
         try:
             await self.app(scope, receive_counted, send)
         finally:
-            self._held -= mine
+            give_back()
 
 
 def _log_failure(error: Exception, scope: Scope) -> None:

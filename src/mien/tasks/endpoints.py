@@ -15,10 +15,12 @@ from mien.tasks.request_schema import FORM_SCHEMA, JSON_SCHEMA
 from mien.tasks.requests import FaceSwapRequest
 from mien.tasks.schemas import (
     AcceptedAnswer,
+    ModelsAnswer,
     TaskAnswer,
     TaskEvent,
     TaskPageAnswer,
     accepted_answer,
+    models_answer,
     task_answer,
     task_page_answer,
 )
@@ -55,6 +57,17 @@ async def _watch(request: Request) -> Watch:
 Watching = Annotated[Watch, Depends(_watch)]
 
 
+@router.get(
+    "/api/v1/models",
+    summary="List models",
+    response_description="All of them.",
+    responses=error_answers(401, 413, 429, 500, 503),
+)
+async def list_models(shared: Shared) -> ModelsAnswer:
+    """The names that a request's `model` may have."""
+    return models_answer(shared.settings.price_per_face)
+
+
 @router.post(
     FACE_SWAP,
     summary="Swap a face",
@@ -88,6 +101,7 @@ async def create_face_swap(
     )
     created = await creation.create(shared, caller, request_id, wanted, idempotency_key)
     del wanted  # pictures of some megabytes, which nobody needs while this waits
+    request.state.give_body_back()
     if created.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     task = created.task

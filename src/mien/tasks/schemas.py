@@ -106,6 +106,22 @@ class TaskPageAnswer(BaseModel):
     data: TaskPage
 
 
+class Model(BaseModel):
+    id: Literal["face-swap"] = Field(description="What a request's `model` names.")
+    description: str
+    credits_per_face: int = Field(description="What each swapped face costs, once the task is completed.")
+
+
+class Models(BaseModel):
+    models: list[Model]
+
+
+class ModelsAnswer(BaseModel):
+    code: Literal[200] = 200
+    message: Literal["success"] = "success"
+    data: Models
+
+
 class TaskEvent(BaseModel):
     """The data of an event about a task."""
 
@@ -114,6 +130,15 @@ class TaskEvent(BaseModel):
     stage: str = Field(description="Also the event's name.")
     attempt: int = Field(description="How often it has been started.")
     task: TaskData | None = Field(description="As reading it answers, with the last event; null before.")
+
+
+def models_answer(price_per_face: int) -> ModelsAnswer:
+    model = Model(
+        id="face-swap",
+        description="Puts the face of one picture onto a face of another.",
+        credits_per_face=price_per_face,
+    )
+    return ModelsAnswer(data=Models(models=[model]))
 
 
 def accepted_answer(task: Task) -> AcceptedAnswer:
