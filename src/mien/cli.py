@@ -4,6 +4,7 @@ Commands import what they need inside their functions, so that `mien --help` com
 commands work without the service's packages. docs/cli.md is the manual.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -235,6 +236,32 @@ def worker(data_dir: str | None, workers: int | None) -> None:
         from mien import supervisor
         from mien.settings import load_settings
     supervisor.work(load_settings(data_dir=data_dir, workers=workers))
+
+
+class _ServiceGroup(click.Group):
+    """Commands that lie with what they are about, in a module that is imported when one of them is wanted."""
+
+    def __init__(self, module: str, name: str, help: str) -> None:
+        super().__init__(name, help=help)
+        self._module = module
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._group().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._group().get_command(ctx, cmd_name)
+
+    def _group(self) -> click.Group:
+        with _service_packages():
+            group: click.Group = importlib.import_module(self._module).group
+        return group
+
+
+main.add_command(
+    _ServiceGroup(
+        "mien.accounts.commands", "accounts", "Make, list, disable and invite accounts of the service."
+    )
+)
 
 
 @contextmanager

@@ -20,15 +20,19 @@ if [ -n "$PICTURE" ]; then curl -sS -o result.png "$PICTURE" && echo "Look at re
 else printf '%s\n' "$ANSWER"; fi
 """
 
+_SIGN_IN = """To sign in with e-mail and password as well: mien accounts create you@example.com --administrator
+"""
+
 
 def welcome(public_url: str, key_file: Path, new_key: str | None) -> str:
     """The text; `new_key` is shown if this is the first time that it can be."""
     key = new_key or f'"$(cat {shlex.quote(str(key_file))})"'
     first_swap = _FIRST_SWAP.replace("<address>", shlex.quote(public_url)).replace("<key>", key)
     shown = f"{new_key}\n         (shown only now, and kept in {key_file})" if new_key else f"in {key_file}"
+    sign_in = _SIGN_IN if new_key else ""
     return f"""
 Mien is ready at {public_url}
 API key: {shown}
-
+{sign_in}
 To swap a face between two sample pictures, paste this into another terminal:
 {first_swap}"""

@@ -104,10 +104,15 @@ async def adopt(session: AsyncSession, account: Account, email: str, password_ha
 
     Raises `Conflict` if there is another with this e-mail address.
     """
-    if await session.scalar(select(Account.id).where(Account.email == email)):
+    if await find_by_email(session, email):
         raise Conflict("There is an account with this e-mail address.", param="email")
     account.email, account.password_hash = email, password_hash
     await session.flush()
+
+
+async def find_by_email(session: AsyncSession, email: str) -> Account | None:
+    """The account of the person with this e-mail address, in lower case."""
+    return await session.scalar(select(Account).where(Account.email == email))
 
 
 async def sign_in(resources: Resources, email: str, password: str, *, client: str) -> Session:
@@ -119,7 +124,7 @@ async def sign_in(resources: Resources, email: str, password: str, *, client: st
     tries = _tries(email, client)
     await throttle.take(resources.sessions, tries)
     async with resources.sessions() as session:
-        account = await session.scalar(select(Account).where(Account.email == email))
+        account = await find_by_email(session, email)
     password_hash = account.password_hash if account else None
     if not await passwords.matches(password_hash, password):
         raise AuthenticationError("The e-mail address or the password is wrong.")
