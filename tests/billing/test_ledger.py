@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -17,30 +17,34 @@ from mien.errors import InsufficientCredits, InvalidRequest, NotFound
 Sessions = async_sessionmaker[AsyncSession]
 
 
-@pytest.fixture
-async def account_id(sessions: Sessions) -> UUID:
-    async with sessions.begin() as session:
-        return (await create_account(session, "Test")).id
-
-
 async def grant(sessions: Sessions, account_id: UUID, credits: int) -> None:
     async with sessions.begin() as session:
         await ledger.grant(session, account_id, credits, "For tests", "test")
 
 
-async def hold(sessions: Sessions, account_id: UUID, task_id: str = "task", faces: int = 1) -> int:
+def task(account_id: UUID, number: int = 0) -> str:
+    return f"{account_id}_{number}"
+
+
+async def hold(sessions: Sessions, account_id: UUID, number: int = 0, faces: int = 1) -> int:
     async with sessions.begin() as session:
-        return await ledger.hold(session, account_id, task_id, None, faces, price_per_face=3)
+        return await ledger.hold(session, account_id, task(account_id, number), None, faces, price_per_face=3)
 
 
-async def settle(sessions: Sessions, task_id: str = "task") -> bool:
+async def settle(sessions: Sessions, account_id: UUID) -> bool:
     async with sessions.begin() as session:
-        return await ledger.settle(session, task_id)
+        return await ledger.settle(session, task(account_id))
 
 
-async def release(sessions: Sessions, task_id: str = "task") -> bool:
+async def release(sessions: Sessions, account_id: UUID) -> bool:
     async with sessions.begin() as session:
-        return await ledger.release(session, task_id)
+        return await ledger.release(session, task(account_id))
+
+
+async def entry(sessions: Sessions, account_id: UUID, kind: Kind) -> LedgerEntry:
+    async with sessions() as session:
+        found = select(LedgerEntry).where(LedgerEntry.account_id == account_id, LedgerEntry.kind == kind)
+        return (await session.scalars(found)).one()
 
 
 async def balance(sessions: Sessions, account_id: UUID) -> int:
@@ -71,10 +75,9 @@ class TestHold:
         await grant(sessions, account_id, 10)
         key_id = uuid4()
         async with sessions.begin() as session:
-            await ledger.hold(session, account_id, "task", key_id, 2, price_per_face=3)
-        async with sessions() as session:
-            entry = (await session.scalars(select(LedgerEntry).where(LedgerEntry.kind == Kind.HOLD))).one()
-        assert (entry.account_id, entry.task_id, entry.key_id, entry.faces) == (account_id, "task", key_id, 2)
+            await ledger.hold(session, account_id, task(account_id), key_id, 2, price_per_face=3)
+        held = await entry(sessions, account_id, Kind.HOLD)
+        assert (held.task_id, held.key_id, held.faces) == (task(account_id), key_id, 2)
 
     async def test_says_what_it_costs_what_there_is_and_what_to_do(
         self, sessions: Sessions, account_id: UUID
@@ -88,13 +91,13 @@ class TestHold:
         self, sessions: Sessions, account_id: UUID
     ) -> None:
         async with sessions.begin() as session:
-            assert await ledger.hold(session, account_id, "task", None, 2, price_per_face=0) == 0
+            assert await ledger.hold(session, account_id, task(account_id), None, 2, price_per_face=0) == 0
         assert await entries(sessions, account_id) == [("hold", 0)]
 
     async def test_goes_with_the_transaction(self, sessions: Sessions, account_id: UUID) -> None:
         await grant(sessions, account_id, 10)
         async with sessions() as session:
-            await ledger.hold(session, account_id, "task", None, 1, price_per_face=3)
+            await ledger.hold(session, account_id, task(account_id), None, 1, price_per_face=3)
             await session.rollback()
         assert await balance(sessions, account_id) == 10
         assert await entries(sessions, account_id) == [("grant", 10)]
@@ -111,7 +114,7 @@ class TestHold:
     ) -> None:
         await grant(sessions, account_id, 300)
         outcomes = await asyncio.gather(
-            *(hold(sessions, account_id, f"task-{number}") for number in range(200)), return_exceptions=True
+            *(hold(sessions, account_id, number) for number in range(200)), return_exceptions=True
         )
         assert outcomes.count(3) == 100
         assert sum(isinstance(outcome, InsufficientCredits) for outcome in outcomes) == 100
@@ -123,14 +126,14 @@ class TestClosing:
     async def test_settling_keeps_the_price(self, sessions: Sessions, account_id: UUID) -> None:
         await grant(sessions, account_id, 10)
         await hold(sessions, account_id)
-        assert await settle(sessions)
+        assert await settle(sessions, account_id)
         assert await balance(sessions, account_id) == 7
         assert await entries(sessions, account_id) == [("grant", 10), ("hold", -3), ("settle", 0)]
 
     async def test_releasing_gives_it_back(self, sessions: Sessions, account_id: UUID) -> None:
         await grant(sessions, account_id, 10)
         await hold(sessions, account_id)
-        assert await release(sessions)
+        assert await release(sessions, account_id)
         assert await balance(sessions, account_id) == 10
         assert await entries(sessions, account_id) == [("grant", 10), ("hold", -3), ("release", 3)]
 
@@ -141,10 +144,9 @@ class TestClosing:
         await grant(sessions, account_id, 10)
         await hold(sessions, account_id, faces=2)
         async with sessions.begin() as session:
-            await ledger.release(session, "task", outcome)
-        async with sessions() as session:
-            entry = (await session.scalars(select(LedgerEntry).where(LedgerEntry.kind == Kind.RELEASE))).one()
-        assert (entry.outcome, entry.task_id, entry.faces) == (outcome, "task", 2)
+            await ledger.release(session, task(account_id), outcome)
+        closing = await entry(sessions, account_id, Kind.RELEASE)
+        assert (closing.outcome, closing.task_id, closing.faces) == (outcome, task(account_id), 2)
 
     @pytest.mark.parametrize("first", [settle, release])
     @pytest.mark.parametrize("second", [settle, release])
@@ -154,9 +156,9 @@ class TestClosing:
         assert callable(first) and callable(second)
         await grant(sessions, account_id, 10)
         await hold(sessions, account_id)
-        assert await first(sessions)
+        assert await first(sessions, account_id)
         before = await entries(sessions, account_id), await balance(sessions, account_id)
-        assert not await second(sessions)
+        assert not await second(sessions, account_id)
         assert (await entries(sessions, account_id), await balance(sessions, account_id)) == before
 
     @pytest.mark.parametrize("close", [settle, release])
@@ -164,13 +166,13 @@ class TestClosing:
         self, sessions: Sessions, account_id: UUID, close: object
     ) -> None:
         assert callable(close)
-        assert not await close(sessions, "other")
+        assert not await close(sessions, account_id)
         assert await entries(sessions, account_id) == []
 
     async def test_many_at_the_same_time_close_once(self, sessions: Sessions, account_id: UUID) -> None:
         await grant(sessions, account_id, 10)
         await hold(sessions, account_id)
-        closed = await asyncio.gather(*(close(sessions) for close in [settle, release] * 10))
+        closed = await asyncio.gather(*(close(sessions, account_id) for close in [settle, release] * 10))
         assert sum(closed) == 1
         assert len(await entries(sessions, account_id)) == 3
         assert await balance(sessions, account_id) in (7, 10)
@@ -186,6 +188,17 @@ class TestGrant:
     async def test_needs_an_account(self, sessions: Sessions) -> None:
         with pytest.raises(NotFound):
             await grant(sessions, uuid4(), 1)
+
+
+class TestStartingCredits:
+    async def test_are_entered_as_a_grant(self, sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            account = await create_account(session, "Test", credits=30)
+        assert await entries(sessions, account.id) == [("grant", 30)]
+        assert (await entry(sessions, account.id, Kind.GRANT)).reason == "Starting credits"
+
+    async def test_of_nothing_are_no_entry(self, sessions: Sessions, account_id: UUID) -> None:
+        assert await entries(sessions, account_id) == []
 
 
 class TestTheTable:
@@ -212,6 +225,4 @@ class TestTheTable:
         await grant(sessions, account_id, 10)
         async with sessions() as session:
             with pytest.raises(IntegrityError, match="ledger_entries"):
-                await session.execute(delete(Account))
-        async with sessions() as session:
-            assert await session.scalar(select(func.count()).select_from(Account)) == 1
+                await session.execute(delete(Account).where(Account.id == account_id))
