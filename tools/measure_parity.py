@@ -19,7 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import ai_edge_litert.interpreter
 import cv2
 import mediapipe
 import numpy as np
@@ -147,20 +146,12 @@ def _centerface_input(picture: Picture) -> Floats:
     return _floats(cv2.resize(picture, (width, height))).transpose(2, 0, 1)[None]
 
 
-def _blazeface_input(face: Picture) -> Floats:
-    return _floats(face)[None] / np.float32(127.5) - 1
-
-
 def _landmarks_input(face: Picture) -> Floats:
     return _floats(cv2.resize(face, (192, 192), interpolation=cv2.INTER_AREA))[None] / np.float32(255)
 
 
 def _embedder_input(face: Picture) -> Floats:
     return _floats(cv2.resize(face, (224, 224), interpolation=cv2.INTER_AREA))[None]
-
-
-def _segmentation_input(face: Picture) -> Floats:
-    return _floats(face)[None] / np.float32(255)
 
 
 def _floats(picture: npt.NDArray[Any]) -> Floats:
@@ -185,21 +176,6 @@ def _quiet() -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = 4  # the published file lists its weights as inputs, each worth a warning
     return options
-
-
-def _litert(recipe: Recipe, batches: list[Floats]) -> list[Answers | None]:
-    (content,) = recipe.sources(_CACHE)
-    interpreter = ai_edge_litert.interpreter.Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    (image,) = interpreter.get_input_details()
-    ours = {"regressors": "boxes", "classificators": "scores"}
-    answers: list[Answers | None] = []
-    for batch in batches:
-        interpreter.set_tensor(image["index"], batch)
-        interpreter.invoke()
-        outputs = interpreter.get_output_details()
-        answers.append({ours[output["name"]]: interpreter.get_tensor(output["index"]) for output in outputs})
-    return answers
 
 
 _LANDMARK_GRAPH = """
@@ -240,12 +216,6 @@ def _image_packet(batch: Floats) -> Any:
     return packet_creator.create_image_frame(picture, image_format=image_frame.ImageFormat.SRGB)
 
 
-def _mediapipe_mask(recipe: Recipe, batches: list[Floats]) -> list[Answers | None]:
-    with mediapipe.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0) as segmenter:
-        masks = [segmenter.process(np.rint(batch[0] * 255).astype(np.uint8)) for batch in batches]
-    return [{"mask": mask.segmentation_mask[None, :, :, None]} for mask in masks]
-
-
 def _tensorflow_js(recipe: Recipe, batches: list[Floats]) -> list[Answers | None]:
     """The published graph by itself, fed as it was trained; the result is brought to length one here.
 
@@ -270,9 +240,8 @@ def _tensorflow_js(recipe: Recipe, batches: list[Floats]) -> list[Answers | None
 
 
 def _comparisons() -> dict[str, Comparison]:
-    litert, onnx_runtime, google = map(version, ("ai-edge-litert", "onnxruntime", "mediapipe"))
+    onnx_runtime, google = map(version, ("onnxruntime", "mediapipe"))
     return {
-        "blazeface_back": Comparison(f"LiteRT {litert}", _blazeface_input, _litert, _output_gaps),
         "centerface": Comparison(
             f"ONNX Runtime {onnx_runtime}",
             _centerface_input,
@@ -284,9 +253,6 @@ def _comparisons() -> dict[str, Comparison]:
             f"MediaPipe {google}", _landmarks_input, _mediapipe_landmarks, _output_gaps
         ),
         "faceres_embedder": Comparison("TensorFlow.js 4.22.0", _embedder_input, _tensorflow_js, _output_gaps),
-        "person_segmentation": Comparison(
-            f"MediaPipe {google}", _segmentation_input, _mediapipe_mask, _output_gaps
-        ),
     }
 
 

@@ -12,7 +12,7 @@ def test_the_runtime_leaves_no_device_id_and_no_queue_of_events_behind(tmp_path:
     outside_ci = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ORT_"))}
 
     subprocess.run(
-        [sys.executable, "-c", "from mien.engine.models import Network; Network('blazeface_back.onnx', 1)"],
+        [sys.executable, "-c", "from mien.engine.models import Network; Network('centerface.onnx', 1)"],
         env={**outside_ci, **home},
         check=True,
     )

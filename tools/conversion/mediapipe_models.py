@@ -14,24 +14,6 @@ _MESH_POINTS = 468
 _IRIS_POINTS = 5
 
 
-def face_detector(content: bytes) -> bytes:
-    """BlazeFace: boxes with keypoints, and scores as logits, for 896 anchors."""
-    conversion = convert(read_tflite(content))
-    outputs: list[Output] = [
-        ("boxes", conversion.value(conversion.output("regressors")), ["N", 896, 16]),
-        ("scores", conversion.value(conversion.output("classificators")), ["N", 896, 1]),
-    ]
-    return conversion.writer.serialize("blazeface back", {INPUT: ["N", 256, 256, 3]}, outputs)
-
-
-def person_segmenter(content: bytes) -> bytes:
-    """Selfie segmentation: probability of "person" for each pixel."""
-    conversion = convert(read_tflite(content), MEDIAPIPE_OPERATORS)
-    mask = conversion.channels_last(conversion.output("activation_10"))
-    outputs: list[Output] = [("mask", mask, ["N", 256, 256, 1])]
-    return conversion.writer.serialize("person segmentation", {INPUT: ["N", 256, 256, 3]}, outputs)
-
-
 def face_landmarker(content: bytes) -> bytes:
     """Attention mesh, with its six groups of points merged into 478 as MediaPipe's own graph does.
 

@@ -10,7 +10,6 @@ the feature map. Pixel (0, 0) covers [0, 1) x [0, 1), so that its centre lies at
 two rows are ever read; here the others are zero.
 """
 
-import struct
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,6 @@ from conversion import BuildError
 from conversion.onnx_writer import OnnxWriter
 from conversion.tflite_reader import Operator
 from conversion.tflite_to_onnx import Handler, TfliteConversion
-
-_PADDING_SAME = 1  # of the runtime's own structure, which counts otherwise than the file's schema
 
 
 def options_of(operator: Operator) -> dict[str, Any]:
@@ -112,21 +109,6 @@ def _transform_landmarks(conversion: TfliteConversion, operator: Operator) -> st
     return writer.add("Add", writer.add("MatMul", conversion.value(landmarks), linear), offset)
 
 
-def _transposed_convolution(conversion: TfliteConversion, operator: Operator) -> str:
-    image, kernel, bias = operator.inputs
-    padding, stride_width, stride_height = struct.unpack_from("<iii", operator.custom_options)
-    weights = conversion.floats(kernel)  # out, height, width, in
-    if padding != _PADDING_SAME or weights.shape[1:3] != (stride_height, stride_width):
-        raise BuildError("transposed convolutions whose windows overlap have no conversion yet")
-    return conversion.writer.add(
-        "ConvTranspose",
-        conversion.value(image),
-        conversion.writer.weight(weights.transpose(3, 0, 1, 2)),
-        conversion.writer.constant(conversion.floats(bias)),
-        strides=[stride_height, stride_width],
-    )
-
-
 def _slice(writer: OnnxWriter, value: str, axis: int, start: int, stop: int) -> str:
     return writer.add(
         "Slice", value, writer.constant([start]), writer.constant([stop]), writer.constant([axis])
@@ -134,7 +116,6 @@ def _slice(writer: OnnxWriter, value: str, axis: int, start: int, stop: int) -> 
 
 
 MEDIAPIPE_OPERATORS: dict[str, Handler] = {
-    "Convolution2DTransposeBias": _transposed_convolution,
     "Landmarks2TransformMatrix": _landmarks_to_transform_matrix,
     "TransformLandmarks": _transform_landmarks,
     "TransformTensorBilinear": _transform_tensor_bilinear,

