@@ -161,15 +161,15 @@ class TestDeliveries:
         announce: Callable[..., Awaitable[list[UUID]]],
     ) -> None:
         made = [id for _ in range(5) for id in await announce(callback_url=URL)]
-        all_of_them, before = [], None
+        all_of_them, cursor = [], None
         while True:
             page = data_of(
                 await api.get(
-                    f"{WEBHOOKS}/deliveries", params={"limit": 4} | ({"before": before} if before else {})
+                    f"{WEBHOOKS}/deliveries", params={"limit": 4} | ({"cursor": cursor} if cursor else {})
                 )
             )
             all_of_them += page["deliveries"]
-            if not (before := page["next"]):
+            if not (cursor := page["next_cursor"]):
                 break
         assert sorted(found["delivery_id"] for found in all_of_them) == sorted(map(str, made))
         times = [found["created_at"] for found in all_of_them]
@@ -182,7 +182,7 @@ class TestDeliveries:
             assert len(found["deliveries"]) == count
 
     @pytest.mark.parametrize(
-        "query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"before": "x"}, {"task_id": "\0"}]
+        "query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"cursor": "x"}, {"task_id": "\0"}]
     )
     async def test_a_wrong_query_is_refused(self, api: httpx.AsyncClient, query: dict[str, Any]) -> None:
         (param,) = query
@@ -232,5 +232,5 @@ class TestOfOthers:
         self, api: httpx.AsyncClient, theirs: tuple[UUID, UUID]
     ) -> None:
         assert data_of(await api.get(WEBHOOKS)) == {"webhooks": []}
-        for query in ({}, {"before": str(theirs[1])}):
+        for query in ({}, {"cursor": str(theirs[1])}):
             assert data_of(await api.get(f"{WEBHOOKS}/deliveries", params=query))["deliveries"] == []

@@ -50,7 +50,7 @@ async def _delivery_id(delivery_id: str) -> UUID:
 WebhookId = Annotated[UUID, Depends(_webhook_id)]
 DeliveryId = Annotated[UUID, Depends(_delivery_id)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
-Before = Annotated[UUID | None, Query(description="Only those after the one with this id: `next` of a page.")]
+Cursor = Annotated[UUID | None, Query(description="`next_cursor` of the page before.")]
 TaskId = Annotated[
     str | None, Query(pattern="^[0-9A-Za-z_]{1,64}$", description="Only those about this task.")
 ]
@@ -111,12 +111,12 @@ async def rotate_callback_secret(shared: Shared, account_id: AccountId) -> Secre
 
 @router.get("/deliveries", summary="List deliveries", responses=error_answers(400, 401, 413, 500, 503))
 async def list_deliveries(
-    shared: Shared, account_id: AccountId, task_id: TaskId = None, before: Before = None, limit: Limit = 20
+    shared: Shared, account_id: AccountId, task_id: TaskId = None, cursor: Cursor = None, limit: Limit = 20
 ) -> DeliveryListAnswer:
     """What was sent or is to be sent, to webhooks and callbacks, the latest first."""
     async with shared.sessions() as session:
         found = await queries.deliveries_of(
-            session, account_id, task_id=task_id, before=before, limit=limit + 1
+            session, account_id, task_id=task_id, before=cursor, limit=limit + 1
         )
     return delivery_list(found, limit=limit)
 
@@ -219,13 +219,13 @@ async def list_webhook_deliveries(
     shared: Shared,
     account_id: AccountId,
     webhook_id: WebhookId,
-    before: Before = None,
+    cursor: Cursor = None,
     limit: Limit = 20,
 ) -> DeliveryListAnswer:
     """What was sent or is to be sent to it, the latest first."""
     async with shared.sessions() as session:
         endpoint = await service.find_endpoint(session, account_id, webhook_id)
         found = await queries.deliveries_of(
-            session, account_id, endpoint_id=endpoint.id, before=before, limit=limit + 1
+            session, account_id, endpoint_id=endpoint.id, before=cursor, limit=limit + 1
         )
     return delivery_list(found, limit=limit)

@@ -160,7 +160,7 @@ class DeliveryAnswer(BaseModel):
 
 class DeliveryList(BaseModel):
     deliveries: list[DeliveryData] = Field(description="The latest first.")
-    next: UUID | None = Field(description="Give it as `before` to read on; null at the end.")
+    next_cursor: UUID | None = Field(description="The next page's `cursor`; null on the last one.")
 
 
 class DeliveryListAnswer(BaseModel):
@@ -197,7 +197,7 @@ def delivery_list(deliveries: Iterable[Delivery], *, limit: int) -> DeliveryList
     found = [_delivery(delivery) for delivery in deliveries]
     shown = found[:limit]
     more = shown[-1].delivery_id if len(found) > limit else None
-    return DeliveryListAnswer(data=DeliveryList(deliveries=shown, next=more))
+    return DeliveryListAnswer(data=DeliveryList(deliveries=shown, next_cursor=more))
 
 
 def _delivery(delivery: Delivery) -> DeliveryData:
