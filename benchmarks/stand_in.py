@@ -1,8 +1,8 @@
 """A network of the usual face swapper's size, to compare times with. It swaps nothing.
 
 Layer by layer as large as inswapper-128, which most face swap tools run: 138 million weights, 128 × 128
-pixels in and out. Its weights are random, since the time doesn't depend on them. The graph is written as bytes
-in ONNX's own format (protocol buffers), so that the benchmark needs no more packages than Mien does.
+pixels in and out. Its weights are random, since the time doesn't depend on them. The graph is written as
+bytes in ONNX's own format (protocol buffers), so that the benchmark needs no more packages than Mien does.
 """
 
 from collections.abc import Sequence
