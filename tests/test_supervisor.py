@@ -75,13 +75,16 @@ class Service:
         return self.log.read_text()[before:]
 
     def child(self, role: str) -> psutil.Process:
+        (found,) = self.children(role)
+        return found
+
+    def children(self, role: str) -> list[psutil.Process]:
         assert self.process
-        (found,) = [
+        return [
             child
             for child in psutil.Process(self.process.pid).children()
             if child.cmdline()[3:5] == ["mien.child", role]
         ]
-        return found
 
     def postmaster(self) -> psutil.Process:
         return psutil.Process(
@@ -196,6 +199,20 @@ class TestKill:
             _until(lambda: bool(service.logged("PostgreSQL started")), "the database")
             _until(service.is_ready, "readiness")
             assert service.paste(tmp_path) == "Look at result.png\n"
+
+    def test_with_several_apis_one_may_die_and_another_answers(self, service: Service) -> None:
+        with service.ready(API_PROCESSES="2") as process:
+            _until(lambda: len(service.logged("process started", name="api")) == 2, "both")
+            first, second = service.children("api")
+            second.suspend()
+            assert service.is_ready()
+            second.resume()
+            first.kill()
+            _until(lambda: len(service.logged("process started", name="api")) == 3, "a third")
+            assert service.is_ready()
+            assert len(service.children("api")) == 2
+            process.terminate()
+            assert service.ended() == 0
 
     def test_nothing_stands_in_the_way_of_the_next_start(self, service: Service, tmp_path: Path) -> None:
         with service.ready() as process:

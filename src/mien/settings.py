@@ -74,6 +74,11 @@ class Settings(BaseSettings):
         default="",
         description="Address that clients reach the API under; every address it hands out starts with it.",
     )
+    api_processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that answer requests. One is enough for a hundred requests a second.",
+    )
     workers: int = Field(
         default=1,
         ge=1,

@@ -2,7 +2,8 @@
 
     mien serve                   this supervisor: locks, port, database, first key
     ├── postgres                 under its guard, unless MIEN_DATABASE_URL is set
-    ├── python -m mien.child api
+    ├── python -m mien.child api          MIEN_API_PROCESSES of them, on one listening socket
+    │   └── detector processes
     └── python -m mien.child worker
         └── engine processes
 
@@ -147,7 +148,7 @@ async def _admit_first_key(settings: Settings) -> _FirstKey:
         raise SetupError(f"{path} doesn't hold an API key: remove it, and the next start makes one.")
     engine = create_engine(database_url(settings))
     async with create_sessions(engine).begin() as session:
-        await admit_first_key(session, key)
+        await admit_first_key(session, key, credits=settings.first_account_credits)
     await engine.dispose()
     return _FirstKey(path, key, is_new)
 
@@ -174,7 +175,7 @@ async def _supervise(
         return await start("worker", *([str(died)] if died else []))
 
     keepers = [
-        asyncio.create_task(_keep("api", start_api, grace)),
+        *(asyncio.create_task(_keep("api", start_api, grace)) for _ in range(settings.api_processes)),
         asyncio.create_task(_keep("worker", start_worker, grace)),
         asyncio.create_task(_announce(settings, listening.getsockname(), first_key)),
     ]
