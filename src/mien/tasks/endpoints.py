@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.sse import EventSourceResponse
+from fastapi.responses import StreamingResponse
 
 from mien.errors import InvalidRequest
 from mien.http.bodies import read_body
@@ -17,7 +17,6 @@ from mien.tasks.schemas import (
     AcceptedAnswer,
     ModelsAnswer,
     TaskAnswer,
-    TaskEvent,
     TaskPageAnswer,
     accepted_answer,
     models_answer,
@@ -171,10 +170,10 @@ async def delete_task_pictures(shared: Shared, account_id: AccountId, task_id: s
 @router.get(
     f"{TASKS}/{{task_id}}/events",
     summary="Follow a task",
-    response_class=EventSourceResponse,
-    response_description="Its stages as server-sent events.",
+    response_class=Response,
+    response_description="Its stages as server-sent events, each with JSON (`TaskEvent`) for its data.",
     responses={
-        200: {"model": TaskEvent, "content": {"text/event-stream": {}}},
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
         204: {"description": "There will be no event after `Last-Event-ID`."},
         **error_answers(401, 404, 413, 429, 500, 503),
     },
@@ -190,7 +189,8 @@ async def follow_task(
     task = await service.find(shared, account_id, task_id)
     if events.is_last(task, last_event_id):
         return Response(status_code=204)
-    return EventSourceResponse(
+    return StreamingResponse(
         events.stream(shared, watch, task, last_event_id),
+        media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )

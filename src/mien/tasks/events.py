@@ -5,7 +5,7 @@ event's id is `attempt.stage`, so that a client that lost its connection goes on
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -42,7 +42,7 @@ def events_until(task: Task) -> list[Event]:
 
 async def stream(
     resources: Resources, watch: Watch, task: Task, last_event_id: str | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The events of a task after `last_event_id`, as they happen, until it has ended."""
     with watch.changes(task.id) as changes:
         newest: Task | None = task
