@@ -34,12 +34,6 @@ class Standing:
 
 
 @pytest.fixture
-def database_url(module_database_url: str) -> str:
-    """One database for all tests of a module: each has accounts of its own."""
-    return module_database_url
-
-
-@pytest.fixture
 async def account_id(sessions: Sessions) -> UUID:
     """An account that has nothing."""
     async with sessions.begin() as session:

@@ -17,6 +17,12 @@ from mien.errors import InsufficientCredits, InvalidRequest, NotFound
 Sessions = async_sessionmaker[AsyncSession]
 
 
+@pytest.fixture
+def database_url(module_database_url: str) -> str:
+    """One database for all: each test has accounts of its own."""
+    return module_database_url
+
+
 async def grant(sessions: Sessions, account_id: UUID, credits: int) -> None:
     async with sessions.begin() as session:
         await ledger.grant(session, account_id, credits, "For tests", "test")

@@ -21,6 +21,12 @@ Standing = Callable[[UUID], Awaitable[Any]]
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning:httpx")
 
 
+@pytest.fixture
+def database_url(module_database_url: str) -> str:
+    """One database for all: each test has accounts of its own."""
+    return module_database_url
+
+
 async def order(clients: Clients, credits: int = 1500) -> dict[str, Any]:
     response = await clients.customer.post("/api/v1/orders", json={"credits": credits})
     assert response.status_code == 200, response.text

@@ -57,7 +57,15 @@ async def _order_id(order_id: str) -> UUID:
         raise orders.no_such_order() from None
 
 
+async def _any_account_id(account_id: str) -> UUID:
+    try:
+        return UUID(account_id)
+    except ValueError:
+        raise ledger.no_such_account() from None
+
+
 Payments = Annotated[PaymentProvider, Depends(_payments)]
+AnyAccountId = Annotated[UUID, Depends(_any_account_id)]
 OrderId = Annotated[UUID, Depends(_order_id)]
 Limit = Annotated[int, Query(ge=1, le=100, description="At most so many.")]
 
@@ -225,7 +233,7 @@ async def confirm_order(shared: Shared, caller: Caller, order_id: OrderId) -> An
     openapi_extra=_json(GrantRequest),
 )
 async def create_grant(
-    request: Request, shared: Shared, caller: Caller, account_id: UUID
+    request: Request, shared: Shared, caller: Caller, account_id: AnyAccountId
 ) -> Answer[EntryData]:
     """For administrators: give credits to an account."""
     if not caller.is_administrator:

@@ -154,6 +154,10 @@ async def _close(
     return await session.scalar(entry) is not None
 
 
+def no_such_account() -> NotFound:
+    return NotFound("There is no such account. Check its id.", param="account_id")
+
+
 async def newest(
     session: AsyncSession, account_id: UUID, *, before: int | None, limit: int
 ) -> Sequence[LedgerEntry]:
@@ -184,7 +188,7 @@ async def _change(session: AsyncSession, account_id: UUID, credits: int) -> dict
     )
     account = found.one_or_none()
     if account is None:
-        raise NotFound("There is no such account.", param="account_id")
+        raise no_such_account()
     if credits >= 0:
         paid_off = min(account.debt, credits)
         return {"credits": credits - paid_off, "debt": -paid_off}

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Date, String, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -49,7 +49,7 @@ class Activity:
 async def per_day(session: AsyncSession, account_id: UUID, first: date, last: date) -> Sequence[Used]:
     """An account's usage from the day `first` to the day `last`, both included, in UTC."""
     day = cast(func.timezone("UTC", _hold.created_at), Date)
-    outcome = func.coalesce(_closing.outcome, literal(IN_PROGRESS))
+    outcome = func.coalesce(cast(_closing.outcome, String), IN_PROGRESS)
     spent = func.sum(-_hold.credits).filter(_is_open_or_completed())
     found = await session.execute(
         select(
