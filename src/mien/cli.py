@@ -7,6 +7,7 @@ commands work without the service's packages. docs/cli.md is the manual.
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from mien.errors import (
 
 if TYPE_CHECKING:
     from mien import Face
+    from mien.engine.arrays import RGB
     from mien.images.codec import OutputFormat, Picture
 
 UNREADABLE = 3
@@ -92,15 +94,24 @@ def main() -> None:
 
 @main.command(epilog=EXIT_CODES)
 @click.argument("target", type=picture_argument)
-@click.argument("face", type=picture_argument)
+@click.argument("face", type=picture_argument, nargs=-1, required=True)
 @click.option("-o", "--output", required=True, type=picture_argument, help="Where the result goes.")
 @click.option(
     "--target-index",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
+    multiple=True,
+    default=[0],
+    show_default="0",
     metavar="N",
-    help="Which face of TARGET is changed; 0 is the largest. `mien faces` shows the numbers.",
+    help="Which face of TARGET is changed; 0 is the largest. `mien faces` shows the numbers. Name it several "
+    "times to change several.",
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="N=FACE",
+    help="Change face N, too, with the face of another picture. May be named several times; for one N, its "
+    "pictures show one person.",
 )
 @click.option(
     "--source-index",
@@ -125,45 +136,71 @@ def main() -> None:
 @click.option(
     "--report", type=picture_argument, metavar="REPORT.json", help="Where figures about the swap go."
 )
+@click.option(
+    "--explain",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Where the swap's intermediate pictures go, with a sheet.png of all.",
+)
 def swap(
     target: str,
-    face: str,
+    face: tuple[str, ...],
     output: str,
-    target_index: int,
+    target_index: tuple[int, ...],
+    also: tuple[str, ...],
     source_index: int,
     format_: "OutputFormat | None",
     quality: int | None,
     report: str | None,
+    explain: str | None,
 ) -> None:
     """Bring the face of the picture FACE into the picture TARGET.
 
-    Each file may be - for standard input or output. Pictures are JPEG, PNG, WebP, AVIF or HEIC. What TARGET
-    has of transparency stays in a png or webp result.
+    Several pictures FACE of one person give a better likeness than one; the first one counts most. Each file
+    may be - for standard input or output. Pictures are JPEG, PNG, WebP, AVIF or HEIC. What TARGET has of
+    transparency stays in a png or webp result.
     """
-    _once((target, face), "input")
+    others = _also(also)
+    faces = {index: (list(face), source_index) for index in target_index}
+    for index, files in others.items():
+        if index in faces:
+            raise click.UsageError(f"Face {index} can't be changed twice.")
+        faces[index] = (files, 0)
+    _once((target, *face, *(file for files in others.values() for file in files)), "input")
     _once((output, report), "output")
     result_format = format_ or _format_of(output)
     _check_output(output)
 
-    from mien import FaceSwapper
+    from mien import FaceSwap, FaceSwapper
     from mien.images.codec import encode
 
-    target_picture, face_picture = _read_picture(target), _read_picture(face)
+    target_picture = _read_picture(target)
+    read = {file: _read_picture(file).rgb for files, _ in faces.values() for file in files}
+    swaps = [
+        FaceSwap(tuple(read[file] for file in files), index, source)
+        for index, (files, source) in faces.items()
+    ]
+    shown: list[tuple[str, RGB]] = []
     with _progress() as show:
-        result = FaceSwapper().swap(
+        result = FaceSwapper().swap_faces(
             target_picture.rgb,
-            face_picture.rgb,
-            target_index=target_index,
-            source_index=source_index,
+            swaps,
             on_step=show,
+            on_picture=(lambda name, picture: shown.append((name, picture))) if explain else None,
         )
         show("encoding")
         data = encode(result.image, result_format, alpha=target_picture.alpha, quality=quality)
     _write(output, data)
     if report:
-        _write(report, _json(result.report.to_dict()))
-    for warning in result.report.warnings:
-        click.echo(f"Note: {warning}", err=True)
+        reports = [one.to_dict() for one in result.reports]
+        _write(report, _json(reports[0] if len(reports) == 1 else reports))
+    if explain:
+        _write_explanation(Path(explain), shown)
+    for index, one in zip(faces, result.reports, strict=True):
+        for warning in one.warnings:
+            click.echo(
+                f"Note: {warning}" if len(faces) == 1 else f"Note on face {index}: {warning}", err=True
+            )
 
 
 @main.command(epilog=EXIT_CODES)
@@ -217,7 +254,7 @@ def serve(host: str | None, port: int | None, data_dir: str | None, workers: int
     The first start prints an API key, and each start a first swap to paste. Ctrl-C stops everything when the
     swaps under way are done. All settings are environment variables: docs/settings.md lists them.
     """
-    with _service_packages():
+    with _packages_of("server"):
         from mien import supervisor
         from mien.settings import load_settings
     supervisor.serve(load_settings(host=host, port=port, data_dir=data_dir, workers=workers))
@@ -232,18 +269,18 @@ def worker(data_dir: str | None, workers: int | None) -> None:
     That's the one of the data folder, or MIEN_DATABASE_URL if it is set. Workers on several machines share
     the tasks of one database; they need the same storage (MIEN_STORAGE_URL), too.
     """
-    with _service_packages():
+    with _packages_of("server"):
         from mien import supervisor
         from mien.settings import load_settings
     supervisor.work(load_settings(data_dir=data_dir, workers=workers))
 
 
-class _ServiceGroup(click.Group):
+class _LazyGroup(click.Group):
     """Commands that lie with what they are about, in a module that is imported when one of them is wanted."""
 
-    def __init__(self, module: str, name: str, help: str) -> None:
+    def __init__(self, module: str, name: str, help: str, extra: str = "server") -> None:
         super().__init__(name, help=help)
-        self._module = module
+        self._module, self._extra = module, extra
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return self._group().list_commands(ctx)
@@ -252,26 +289,27 @@ class _ServiceGroup(click.Group):
         return self._group().get_command(ctx, cmd_name)
 
     def _group(self) -> click.Group:
-        with _service_packages():
+        with _packages_of(self._extra):
             group: click.Group = importlib.import_module(self._module).group
         return group
 
 
 main.add_command(
-    _ServiceGroup(
+    _LazyGroup(
         "mien.accounts.commands", "accounts", "Make, list, disable and invite accounts of the service."
     )
 )
 
 
+main.add_command(_LazyGroup("mien.client.commands", "remote", "Face swaps by a service.", extra="client"))
+
+
 @contextmanager
-def _service_packages() -> Iterator[None]:
+def _packages_of(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise Failure(
-            f"The service needs more packages ({error.name}): pip install 'mien[server]'"
-        ) from error
+        raise Failure(f"This needs more packages ({error.name}): pip install 'mien[{extra}]'") from error
 
 
 # Faces in words -------------------------------------------------------------------------------------------
@@ -299,6 +337,34 @@ def _face_as_line(index: int, face: "Face") -> str:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+# Swaps ----------------------------------------------------------------------------------------------------
+
+
+def _also(named: tuple[str, ...]) -> dict[int, list[str]]:
+    """The files of each face."""
+    faces: dict[int, list[str]] = {}
+    for one in named:
+        index, _, file = one.partition("=")
+        if not index.isdecimal() or not file:
+            raise click.UsageError(f"--also takes a number and a picture, such as 1=ben.jpg, not {one}.")
+        faces.setdefault(int(index), []).append(file)
+    return faces
+
+
+def _write_explanation(folder: Path, pictures: "list[tuple[str, RGB]]") -> None:
+    from mien.engine.explanation import contact_sheet
+    from mien.images.codec import encode
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"{folder} can't be written: {error.strerror}.") from error
+    for number, (name, picture) in enumerate(pictures, start=1):
+        words = "-".join(re.findall(r"\w+", name))
+        _write(str(folder / f"{number:02}-{words}.png"), encode(picture, "png"))
+    _write(str(folder / "sheet.png"), encode(contact_sheet(pictures), "png"))
 
 
 # Files ----------------------------------------------------------------------------------------------------

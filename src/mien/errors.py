@@ -135,7 +135,7 @@ class NoFaceFound(TaskError):
 
 
 class TargetIndexOutOfRange(TaskError):
-    """`count` is how many faces the picture has."""
+    """`count` is how many faces the picture has; None where only the message says it."""
 
     type = "target_index_out_of_range"
 
@@ -143,7 +143,7 @@ class TargetIndexOutOfRange(TaskError):
         self,
         message: str,
         *,
-        count: int,
+        count: int | None,
         param: str | None = None,
         swap: int | None = None,
         picture: int | None = None,
