@@ -20,8 +20,7 @@ if [ -n "$PICTURE" ]; then curl -sS -o result.png "$PICTURE" && echo "Look at re
 else printf '%s\n' "$ANSWER"; fi
 """
 
-_SIGN_IN = """To sign in with e-mail and password as well: mien accounts create you@example.com --administrator
-"""
+_SIGN_IN = "To sign in with a password, too: mien accounts create you@example.com --administrator\n"
 
 
 def welcome(public_url: str, key_file: Path, new_key: str | None) -> str:
