@@ -300,6 +300,9 @@ main.add_command(
     )
 )
 
+main.add_command(
+    _LazyGroup("mien.billing.commands", "credits", "Grant, show and audit credits; confirm payments.")
+)
 
 main.add_command(_LazyGroup("mien.client.commands", "remote", "Face swaps by a service.", extra="client"))
 
