@@ -8,6 +8,7 @@ from uuid import UUID
 
 import click
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts import invites, passwords, people, service
 from mien.accounts.models import Account
@@ -132,15 +133,20 @@ def invite(email: str | None, data_dir: str | None) -> None:
 def _set_disabled(name: str, data_dir: str | None, *, disabled: bool) -> None:
     async def change(resources: Resources) -> None:
         async with resources.sessions.begin() as session:
-            account = await people.find_by_email(session, name.lower())
-            if account is None:
-                try:
-                    account = await service.find_account(session, UUID(name))
-                except ValueError:
-                    raise NotFound(f"There is no account with the e-mail address {name}.") from None
-            await people.set_disabled(session, account, disabled)
+            await people.set_disabled(session, await find_named(session, name), disabled)
 
     run_once(data_dir, change)
+
+
+async def find_named(session: AsyncSession, name: str) -> Account:
+    """The account that `name` means, an e-mail address or an id. Raises `NotFound`."""
+    account = await people.find_by_email(session, name.lower())
+    if account:
+        return account
+    try:
+        return await service.find_account(session, UUID(name))
+    except ValueError:
+        raise NotFound(f"There is no account with the e-mail address {name}.") from None
 
 
 def _read_password(from_stdin: bool) -> str:
