@@ -192,8 +192,8 @@ class Settings(BaseSettings):
     detectors: int = Field(
         default=1,
         ge=1,
-        description="Pictures that one API process looks at (face-detect) at the same time, each in a process of "
-        "its own.",
+        description="Pictures that one API process looks at (face-detect) at the same time, each in a process "
+        "of its own.",
     )
     detect_timeout: Duration = Field(
         default=timedelta(seconds=20), description="Time to decode one picture and find its faces."

@@ -1,7 +1,7 @@
 """Requests per minute, counted by each API process for itself, in its memory.
 
 A minute begins with the first request in it. So `n` processes behind a load balancer let up to `n` times as
-many pass; a service of `mien serve` has one.
+many pass; a service of `mien serve` has `MIEN_API_PROCESSES`.
 """
 
 import time

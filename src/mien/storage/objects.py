@@ -64,14 +64,14 @@ async def size_of(store: ObjectStore, key: str) -> int:
 
 
 async def open_object(store: ObjectStore, key: str, part: range | None = None) -> OpenObject:
-    """Open an object, or a `part` of its bytes, to be sent piece by piece: memory doesn't grow with its size."""
-    options: "GetOptions" = {"range": (part.start, part.stop)} if part else {}
+    """Open an object, or a `part` of it, to be sent piece by piece: memory doesn't grow with its size."""
+    options: GetOptions = {"range": (part.start, part.stop)} if part else {}
     found = await obstore.get_async(store, key, options=options)
     return OpenObject(found.meta["size"], _chunks(found))
 
 
 async def copy(store: ObjectStore, source: str, target: str) -> None:
-    """Store what is under `source` under `target` too: an object of its own, as young as any other new one."""
+    """Store what is under `source` under `target`, too: an object of its own, as young as any new one."""
     if isinstance(store, LocalStore):  # which would make a link, as old as what it leads to
         found = await obstore.get_async(store, source)
         await obstore.put_async(store, target, found.stream(min_chunk_size=STREAM_CHUNK))

@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from mien.errors import ImageInvalid, InvalidRequest
-from mien.images.codec import OutputFormat
 from mien.images.data_uri import decode_data_uri
+from mien.images.headers import OutputFormat
 
 MAX_ADDRESS: Final = 4096  # characters
 MAX_FACE_PICTURES: Final = 20

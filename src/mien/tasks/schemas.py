@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from mien.images.codec import OutputFormat
+from mien.images.headers import OutputFormat
 from mien.resources import Resources
 from mien.storage.addresses import signed_path
 from mien.tasks.models import State, Task

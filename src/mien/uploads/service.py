@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mien.accounts.models import Account
 from mien.errors import NotFound, TaskError
 from mien.http.errors import refusal_of_picture
-from mien.images.codec import DecodeLimits, read_header
 from mien.images.containers import Container
+from mien.images.headers import DecodeLimits, read_header
 from mien.resources import Resources
 from mien.settings import Settings
 from mien.storage import objects
