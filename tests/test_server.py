@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,11 +15,14 @@ from structlog.testing import capture_logs
 
 from mien.accounts.service import create_account, issue_key
 from mien.database.migrations import migrate
+from mien.errors import NoFaceFound
 from mien.resources import Resources
 from mien.server import create_app
 from mien.settings import Settings, load_settings
 from mien.storage import objects
 from mien.storage.addresses import signed_path
+from mien.tasks import endings, queries
+from mien.tasks.endings import Result
 from mien.tasks.models import Task
 from mien.tasks.requests import FaceSwapRequest
 
@@ -84,6 +88,10 @@ class TestTheSeedContract:
             "outputs": [],
             "error": None,
             "report": None,
+            "reports": [],
+            "timings": None,
+            "credits": {"held": 3, "charged": 0},
+            "metadata": {},
             "started_at": None,
             "completed_at": None,
         }
@@ -92,7 +100,35 @@ class TestTheSeedContract:
     async def test_an_error_has_code_message_and_type(self, api: httpx.AsyncClient) -> None:
         response = await api.post(FACE_SWAP, json={**WANTED, "target_index": 11})
         error = response.json()["error"]
-        assert (error["code"], error["type"]) == (400, "invalid_request")
+        assert response.text == (
+            '{"error":{"code":400,"message":'
+            + json.dumps(error["message"], ensure_ascii=False)
+            + ',"type":"invalid_request","param":"target_index","request_id":"'
+            + error["request_id"]
+            + '"}}'
+        )
+
+    @pytest.mark.parametrize("address", ["/api/v1/tasks/{}", "/api/v1/tasks/{}?wait=0"])
+    async def test_what_pollers_look_for_is_where_they_look(
+        self, api: httpx.AsyncClient, resources: Resources, address: str
+    ) -> None:
+        ids = [(await api.post(FACE_SWAP, json=WANTED)).json()["data"]["task_id"] for _ in range(2)]
+        described = {"format": "png", "width": 1, "height": 1, "bytes": 6, "sha256": "00"}
+        async with resources.sessions.begin() as session:
+            done, failed = [await queries.start(session, task_id, uuid4()) for task_id in ids]
+            assert done and failed
+            assert await endings.complete(
+                resources, session, done, Result(f"results/{ids[0]}/1/face-swap.png", described, [], {})
+            )
+            assert await endings.fail(resources, session, failed, NoFaceFound("No face.", param="image"))
+        completed = (await api.get(address.format(ids[0]))).json()
+        assert (completed["code"], completed["message"]) == (200, "success")
+        data = completed["data"]
+        assert (data["task_id"], data["status"], data["error"]) == (ids[0], "completed", None)
+        assert data["output"]["image_url"] == data["image_url"] == data["outputs"][0]
+        data = (await api.get(address.format(ids[1]))).json()["data"]
+        assert data["status"] == "failed"
+        assert data["error"] == {"type": "no_face_found", "message": "No face.", "param": "image"}
 
 
 class TestWhatIsWrongInTheRequest:
@@ -359,7 +395,7 @@ class TestRoutes:
 
     @pytest.mark.parametrize(
         ("method", "path", "allowed"),
-        [("GET", FACE_SWAP, "POST"), ("DELETE", "/api/v1/tasks/x", "GET"), ("PATCH", "/healthz", "GET")],
+        [("GET", FACE_SWAP, "POST"), ("PUT", "/api/v1/tasks/x", "DELETE, GET"), ("PATCH", "/healthz", "GET")],
     )
     async def test_a_wrong_method_says_which_are_right(
         self, api: httpx.AsyncClient, method: str, path: str, allowed: str
@@ -504,16 +540,19 @@ class TestTheDocument:
     ) -> None:
         document = (await api.get("/openapi.json")).json()
         for path, statuses in {
-            (FACE_SWAP, "post"): {"200", "400", "401", "413", "415", "500", "503"},
-            ("/api/v1/tasks/{task_id}", "get"): {"200", "401", "404", "413", "500", "503"},
+            (FACE_SWAP, "post"): {
+                *("200", "400", "401", "402", "403", "408", "413", "415", "422", "429", "500", "503")
+            },
+            ("/api/v1/tasks/{task_id}", "get"): {"200", "400", "401", "404", "413", "429", "500", "503"},
             ("/healthz", "get"): {"200"},
             ("/readyz", "get"): {"200", "503"},
         }.items():
             responses = document["paths"][path[0]][path[1]]["responses"]
             assert set(responses) == statuses
             for status, response in responses.items():
-                schema = response["content"]["application/json"]["schema"]["$ref"]
-                assert schema.endswith("/ErrorAnswer") is (status != "200")
+                schema = response["content"]["application/json"]["schema"]
+                is_error = schema.get("$ref", "").endswith("/ErrorAnswer")
+                assert is_error is (status != "200")
 
     async def test_both_kinds_of_body_are_documented_with_an_example(self, api: httpx.AsyncClient) -> None:
         document = (await api.get("/openapi.json")).json()
@@ -527,7 +566,7 @@ class TestTheDocument:
 
     async def test_keys_are_documented(self, api: httpx.AsyncClient) -> None:
         document = (await api.get("/openapi.json")).json()
-        (scheme,) = document["components"]["securitySchemes"].values()
+        scheme = document["components"]["securitySchemes"]["HTTPBearer"]
         assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
         assert document["paths"][FACE_SWAP]["post"]["security"]
 

@@ -150,19 +150,28 @@ async def _api_error(request: Request, error: Exception) -> Response:
 async def _http_exception(request: Request, error: Exception) -> Response:
     """What the router itself refuses."""
     assert isinstance(error, HTTPException)  # noqa: S101 - what it's registered for
+    headers = dict(error.headers or {})
     match error.status_code:
         case 404:
             refusal: ApiError = NotFound("There is nothing at this address; /openapi.json lists all.")
         case 405:
-            allowed = (error.headers or {}).get("Allow", "another method")
+            headers["Allow"] = allowed = _allowed(request) or headers.get("Allow", "another method")
             refusal = InvalidRequest(f"{request.method} is not possible at this address. Use {allowed}.")
         case 400:
             refusal = InvalidRequest(error.detail)
         case _:
             refusal = InternalError(INTERNAL_MESSAGE)
     response = error_response(refusal, request_id_of(request), status=error.status_code)
-    response.headers.update(error.headers or {})
+    response.headers.update(headers)
     return response
+
+
+def _allowed(request: Request) -> str:
+    """The methods that are possible at a documented address: each is a route of its own, and the router names
+    those of one."""
+    path = getattr(request.scope.get("route"), "path", None)
+    operations = request.app.openapi()["paths"].get(path, {})
+    return ", ".join(sorted(method.upper() for method in operations))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

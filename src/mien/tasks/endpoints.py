@@ -71,7 +71,7 @@ async def list_models(shared: Shared) -> ModelsAnswer:
     FACE_SWAP,
     summary="Swap a face",
     response_description="The task has been created; it has ended if that was waited for.",
-    responses=error_answers(400, 401, 402, 413, 415, 422, 429, 500, 503),
+    responses=error_answers(400, 401, 402, 408, 413, 415, 422, 429, 500, 503),
     openapi_extra={
         "requestBody": {
             "required": True,
