@@ -167,7 +167,7 @@ async def list_entries(
     "/api/v1/orders",
     summary="Order credits",
     response_description="The order waits for its payment.",
-    responses=error_answers(400, 401, 409, 413, 415, 429, 500, 503),
+    responses=error_answers(400, 401, 408, 409, 413, 415, 429, 500, 503),
     openapi_extra=_json(OrderRequest),
 )
 async def create_order(
@@ -229,7 +229,7 @@ async def confirm_order(shared: Shared, caller: Caller, order_id: OrderId) -> An
     tags=["administration"],
     summary="Grant credits",
     response_description="The credits have been added.",
-    responses=error_answers(400, 401, 403, 404, 413, 415, 429, 500, 503),
+    responses=error_answers(400, 401, 403, 404, 408, 413, 415, 429, 500, 503),
     openapi_extra=_json(GrantRequest),
 )
 async def create_grant(
