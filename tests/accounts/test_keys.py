@@ -95,7 +95,7 @@ class TestRestrictedKeys:
         shop = browser()
         shop.headers.update(bearer(key))
         refused(await shop.post(KEYS, json={"name": "Free"}), 403, "permission_denied")
-        freedom = {name: None for name in restriction}
+        freedom = dict.fromkeys(restriction)
         response = await shop.patch(f"{KEYS}/{key['key_id']}", json=freedom)
         refused(response, 403, "permission_denied")
         other = await make(operator)
@@ -221,8 +221,8 @@ class TestAccountSettings:
             async with resources.sessions() as session:
                 retention = await session.scalar(select(Account.retention))
             assert retention == (timedelta(seconds=wanted) if wanted else None)
-        for wanted in (week + 1, 59, 0, -1, 1.5, "60"):
-            response = await ada.patch(self.SETTINGS, json={"retention_seconds": wanted})
+        for odd in (week + 1, 59, 0, -1, 1.5, "60"):
+            response = await ada.patch(self.SETTINGS, json={"retention_seconds": odd})
             refused(response, 400, "invalid_request", "retention_seconds")
 
     async def test_name_can_be_changed_alone(self, signed_up: Person) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
@@ -182,7 +183,7 @@ class TestSignIn:
         self, signed_up: Person, browser: Browser, resources: Resources, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await signed_up()
-        stronger = passwords.PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
+        stronger = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
         monkeypatch.setattr(passwords, "_hasher", stronger)
         for _ in range(2):
             assert (await browser().post(f"{AUTH}/sign-in", json=ADA)).status_code == 200

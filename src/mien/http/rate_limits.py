@@ -59,6 +59,10 @@ class RequestCounter:
             standings.append(Standing(name, limit, limit - window.used, seconds, is_used_up))
         return standings
 
+    def __len__(self) -> int:
+        """How many accounts and keys have been seen in the last minute."""
+        return len(self._windows)
+
     def _forget_ended(self, now: float) -> None:
         while self._windows and self._windows[oldest := next(iter(self._windows))].ends_at <= now:
             del self._windows[oldest]
