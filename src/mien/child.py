@@ -34,13 +34,24 @@ def main(role: str, lifeline: str, number: str = "") -> int:
         settings = load_settings()
         configure_logging(settings.log_level, settings.log_format)
         if role == "api":
-            _serve(settings, socket.socket(fileno=int(number)))
+            _serve(settings, _SharedSocket(fileno=int(number)))
         else:
             asyncio.run(_work(settings, int(number) if number else None))
     except SetupError as error:
         print(f"Error: {error.message}", file=sys.stderr)  # noqa: T201
         return os.EX_CONFIG
     return 0
+
+
+class _SharedSocket(socket.socket):
+    """The listening socket of several processes: how many connections wait at it is the supervisor's affair.
+
+    uvicorn has one setting for that and for how many are accepted in one go, which is few here: else the
+    first process to wake takes all.
+    """
+
+    def listen(self, backlog: int = 0) -> None:
+        pass
 
 
 def _serve(settings: Settings, listening: socket.socket) -> None:
@@ -60,6 +71,7 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
         log_config=None,  # ours
         access_log=False,
         server_header=False,
+        backlog=1,  # connections that are accepted in one go
         proxy_headers=False,  # MIEN_PUBLIC_URL says what clients see
         timeout_graceful_shutdown=math.ceil(settings.stop_grace.total_seconds()),
     )
