@@ -234,9 +234,12 @@ def wait(task_id: str, timeout: float | None, on_stage: OnStage | None) -> Flow[
     """
     watcher = _Watcher(time.monotonic() + timeout if timeout is not None else float("inf"), on_stage)
     while True:
-        # Where events don't get through, or break off, reading now and then does.
+        seen = watcher.last_event_id
         info = (yield from _follow(task_id, watcher)) if on_stage else None
-        info = info or (yield from read(task_id, min(_WAIT if on_stage is None else 2.0, watcher.left())))
+        if not info and watcher.last_event_id != seen and watcher.left():
+            continue  # they broke off, and go on where they did
+        # Where events don't get through, reading now and then does.
+        info = info or (yield from read(task_id, min(2.0 if on_stage else _WAIT, watcher.left())))
         watcher.enter(info.stage)
         if info.has_ended:
             break
