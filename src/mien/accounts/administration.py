@@ -63,7 +63,7 @@ async def list_accounts(
 @router.patch(
     "/accounts/{account_id}",
     summary="Change an account",
-    responses=error_answers(400, 401, 403, 404, 409, 413, 415, 500, 503),
+    responses=error_answers(400, 401, 403, 404, 408, 409, 413, 415, 500, 503),
     openapi_extra=json_body(AccountChange),
 )
 async def change_account(
@@ -97,7 +97,7 @@ async def list_invites(shared: Shared, _: Administrator) -> InviteListAnswer:
     "/invites",
     summary="Invite somebody",
     response_description="The invite's link, which is shown only now.",
-    responses=error_answers(400, 401, 403, 409, 413, 415, 500, 503),
+    responses=error_answers(400, 401, 403, 408, 409, 413, 415, 500, 503),
     openapi_extra=json_body(InviteRequest),
 )
 async def create_invite(

@@ -61,7 +61,7 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
     "/sign-up",
     summary="Sign up",
     response_description="There is an account, and its person is signed in by the cookie.",
-    responses=error_answers(400, 403, 409, 413, 415, 429, 500, 503),
+    responses=error_answers(400, 403, 408, 409, 413, 415, 429, 500, 503),
     openapi_extra=json_body(SignUpRequest),
 )
 async def sign_up(
@@ -79,7 +79,7 @@ async def sign_up(
     "/sign-in",
     summary="Sign in",
     response_description="The person is signed in by the cookie.",
-    responses=error_answers(400, 401, 403, 413, 415, 429, 500, 503),
+    responses=error_answers(400, 401, 403, 408, 413, 415, 429, 500, 503),
     openapi_extra=json_body(SignInRequest),
 )
 async def sign_in(
@@ -97,7 +97,7 @@ async def sign_in(
     response_class=Response,
     summary="Ask for a link that resets the password",
     response_description="If there is such an account, the link is on its way.",
-    responses=error_answers(400, 403, 413, 415, 429, 500, 503),
+    responses=error_answers(400, 403, 408, 413, 415, 429, 500, 503),
     openapi_extra=json_body(ResetRequest),
 )
 async def request_reset(
@@ -115,7 +115,7 @@ async def request_reset(
     status_code=204,
     summary="Reset the password",
     response_description="The account has the new password, and nobody is signed in to it.",
-    responses=error_answers(400, 401, 403, 413, 415, 429, 500, 503),
+    responses=error_answers(400, 401, 403, 408, 413, 415, 429, 500, 503),
     openapi_extra=json_body(ResetConfirmation),
 )
 async def confirm_reset(request: Request, shared: Shared, client: ClientAddress) -> Response:
@@ -172,7 +172,7 @@ async def sign_out(shared: Shared, token: SessionToken) -> Response:
     tags=["sign-in"],
     summary="Change the password",
     response_description="All sessions have ended; this browser has a new one.",
-    responses=error_answers(400, 401, 403, 409, 413, 415, 429, 500, 503),
+    responses=error_answers(400, 401, 403, 408, 409, 413, 415, 429, 500, 503),
     openapi_extra=json_body(PasswordChange),
     dependencies=[Depends(_token)],
 )
@@ -219,7 +219,7 @@ async def list_keys(shared: Shared, caller: Caller) -> KeyListAnswer:
     tags=["keys"],
     summary="Create a key",
     response_description="The key, which is shown only now.",
-    responses=error_answers(400, 401, 403, 409, 413, 415, 500, 503),
+    responses=error_answers(400, 401, 403, 408, 409, 413, 415, 500, 503),
     openapi_extra=json_body(KeyRequest),
 )
 async def create_key(request: Request, response: Response, shared: Shared, caller: Caller) -> NewKeyAnswer:
@@ -235,7 +235,7 @@ async def create_key(request: Request, response: Response, shared: Shared, calle
     f"{KEYS}/{{key_id}}",
     tags=["keys"],
     summary="Change a key",
-    responses=error_answers(400, 401, 403, 404, 413, 415, 500, 503),
+    responses=error_answers(400, 401, 403, 404, 408, 413, 415, 500, 503),
     openapi_extra=json_body(KeyChange),
 )
 async def change_key(request: Request, shared: Shared, caller: Caller, key_id: KeyId) -> KeyAnswer:
@@ -281,7 +281,7 @@ async def read_account_settings(shared: Shared, caller: Caller) -> AccountSettin
     "/api/v1/account/settings",
     tags=["account"],
     summary="Change the account's settings",
-    responses=error_answers(400, 401, 403, 413, 415, 500, 503),
+    responses=error_answers(400, 401, 403, 408, 413, 415, 500, 503),
     openapi_extra=json_body(AccountSettingsChange),
 )
 async def change_account_settings(request: Request, shared: Shared, caller: Caller) -> AccountSettingsAnswer:

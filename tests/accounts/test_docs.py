@@ -1,0 +1,47 @@
+"""docs/accounts.md says what the code does."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mien.accounts.schemas import KeyData, SessionAnswer
+from mien.server import create_app
+from mien.settings import load_settings
+
+DOCUMENT = (Path(__file__).parents[2] / "docs/accounts.md").read_text()
+MINE = re.compile(
+    r"/api/v1/(auth|keys|account/settings|admin/(accounts(/\{account_id\})?$|invites|password-resets))"
+)
+
+
+def test_every_endpoint_is_there(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path, database_url="postgresql://unused/")
+    operations = {
+        (method.upper(), path)
+        for path, methods in create_app(settings).openapi()["paths"].items()
+        for method in methods
+        if MINE.match(path)
+    }
+    documented = {tuple(found) for found in re.findall(r"`([A-Z]+) (/api/v1/\S+)`", DOCUMENT)}
+    assert operations - {("GET", "/api/v1/account/settings")} == documented
+
+
+def test_every_field_of_a_key_is_there() -> None:
+    section = DOCUMENT.split("\n## Keys\n")[1].split("\n## ")[0]
+    table = section.split("| field | |")[1]
+    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == set(
+        KeyData.model_fields
+    )
+
+
+def test_the_example_of_a_session_is_one() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert SessionAnswer.model_validate_json(example).model_dump(mode="json") == json.loads(example)
+
+
+@pytest.mark.parametrize("name", re.findall(r"`(MIEN_\w+)`", DOCUMENT))
+def test_settings_that_are_named_exist(name: str) -> None:
+    assert name.removeprefix("MIEN_").lower() in type(load_settings()).model_fields
