@@ -1,5 +1,6 @@
 """Credits over HTTP, as a customer, a stranger and an administrator see them."""
 
+import asyncio
 import csv
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,10 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from mien.accounts.models import ApiKey
+from mien.accounts.models import Account, ApiKey
 from mien.billing import ledger
 from mien.billing.models import Outcome
 
@@ -176,6 +177,33 @@ class TestUsage:
     @pytest.mark.parametrize("query", ["to=0001-01-01", "from=9999-12-31&to=9999-12-31"])
     async def test_of_the_ends_of_time_is_empty(self, clients: Clients, query: str) -> None:
         assert (await read(clients.customer, f"/api/v1/usage?{query}"))["days"] == []
+
+
+class TestCreations:
+    @pytest.mark.slow
+    async def test_two_hundred_at_once_on_a_hundred_swaps_worth(
+        self, clients: Clients, sessions: Sessions, standing: Standing
+    ) -> None:
+        await grant(clients, 300)
+        async with sessions.begin() as session:
+            await session.execute(
+                update(Account).where(Account.id == clients.customer_id).values(tasks_in_flight=1000)
+            )
+        responses = await asyncio.gather(
+            *(
+                clients.customer.post("/api/v1/images/tools/face-swap", json=WANTED, timeout=60)
+                for _ in range(200)
+            )
+        )
+        assert sorted(response.status_code for response in responses) == [200] * 100 + [402] * 100
+        refusals = [response for response in responses if response.status_code == 402]
+        assert {refused(response, 402, "insufficient_credits") for response in refusals} == {
+            "This task costs 3 credits (3 a face), and the balance is 0. Buy credits with POST "
+            "/api/v1/orders, or ask who runs this service for some."
+        }
+        assert (await standing(clients.customer_id)).balance == 0
+        usage = await read(clients.customer, "/api/v1/usage")
+        assert usage["total"] == {"tasks": 100, "faces": 100, "credits": 300}
 
 
 class TestEntries:
