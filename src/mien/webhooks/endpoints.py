@@ -75,7 +75,7 @@ async def list_webhooks(shared: Shared, account_id: AccountId) -> WebhookListAns
 @router.post(
     "",
     summary="Create a webhook",
-    responses=error_answers(400, 401, 409, 413, 415, 500, 503),
+    responses=error_answers(400, 401, 408, 409, 413, 415, 500, 503),
     openapi_extra=_json(WebhookRequest),
 )
 async def create_webhook(request: Request, shared: Shared, account_id: AccountId) -> CreatedWebhookAnswer:
@@ -156,7 +156,7 @@ async def read_webhook(shared: Shared, account_id: AccountId, webhook_id: Webhoo
 @router.patch(
     "/{webhook_id}",
     summary="Change a webhook",
-    responses=error_answers(400, 401, 404, 413, 415, 500, 503),
+    responses=error_answers(400, 401, 404, 408, 413, 415, 500, 503),
     openapi_extra=_json(WebhookChange),
 )
 async def change_webhook(
