@@ -65,6 +65,7 @@ class Service:
             "MIEN_WORKER_HEARTBEAT": "0.3s",
             "MIEN_WORKER_TIMEOUT": "1.5s",
             "MIEN_LOG_FORMAT": "json",
+            "MIEN_REQUESTS_PER_MINUTE": "1000000",  # it is polled without mercy
         }
         with self.log_file.open("ab") as log:
             process = subprocess.Popen(
