@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from mien import Face
 from mien.engine.arrays import RGB, Float, Index
+from mien.engine.eyes import CLOSED_EYE
 from mien.engine.geometry import FADE, bend, expression_part, eye_openness, normals, result_shape, smoothstep
-from mien.engine.inner import CLOSED_EYE, mouth_openness
+from mien.engine.mouth import mouth_openness
 from mien.engine.topology import INNER_LIPS, LEFT_EYE, NOSE_TIP, OVAL, RIGHT_EYE, mirror
 
 Photo = tuple[RGB, Face]

@@ -132,12 +132,3 @@ def test_brows_and_eyes_and_lips_are_no_skin(lit: Lit) -> None:
         x, y = cells[cheek_or_forehead]
         assert lit.skin.candidates[y, x]
     assert not (lit.skin.candidates & ~lit.skin.face).any()
-
-
-def test_eyes_are_marked_where_the_lids_open(lit: Lit) -> None:
-    cells = np.round(lit.skin.raster.points).astype(int)
-    for ring in (RIGHT_EYE, LEFT_EYE):
-        x, y = cells[ring].mean(axis=0).astype(int)
-        assert lit.skin.eyes[y, x] > 0.5
-    x, y = cells[50]
-    assert lit.skin.eyes[y, x] == 0

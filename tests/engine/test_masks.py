@@ -15,7 +15,7 @@ from mien.engine.masks import Masks, face_masks, wears_beard
 from mien.engine.raster import Raster, rasterise
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import cut_source, texture_layers
-from mien.engine.topology import LEFT_EYE, MESH_POINTS, NOSE_BASE, NOSE_TIP, OVAL, RIGHT_EYE
+from mien.engine.topology import MESH_POINTS, NOSE_BASE, NOSE_TIP, OVAL
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
@@ -41,7 +41,7 @@ class Subject:
     def light_of(self, source: "Subject") -> Light:
         """Light of another face, brought onto this one's mesh."""
         patch = cut_source(source.picture, source.points, self.width / source.width)
-        own = texture_layers(self.raster, self.points, self.points, patch).own
+        own = texture_layers(self.raster, self.points, patch).own
         return estimate_light(own, patch.normals, self.skin)
 
     def masks(
@@ -52,8 +52,6 @@ class Subject:
         return face_masks(
             self.raster,
             self.skin,
-            self.points,
-            source.points,
             self.light(picture),
             self.light_of(source),
             seen,
@@ -90,7 +88,6 @@ def test_a_bare_face_shows_the_source_from_brow_to_chin(photo: Photos, person: i
     )
     assert masks.covered < 0.03
     assert not masks.beard_kept
-    assert masks.eyes_kept == 0
 
 
 def test_beyond_the_outline_the_target_shows(photo: Photos) -> None:
@@ -161,29 +158,6 @@ def test_a_beard_stays_only_if_the_source_has_none(photo: Photos) -> None:
     assert bearded.at(kept.face, FOREHEAD) == pytest.approx(1)
     assert not bearded.masks(source=subject(photo(5, "studio_portrait"))).beard_kept
     assert not shaven.masks(source=bearded).beard_kept
-
-
-@pytest.mark.parametrize(
-    ("target", "source", "kept"),
-    [
-        ("neutral", "happy", 0),
-        ("flirty", "neutral", 1),
-        ("exhausted", "neutral", 2),
-        ("neutral", "exhausted", 2),
-        ("neutral", "flirty", 1),
-    ],
-)
-def test_shut_eyes_and_eyes_without_a_likeness_stay(
-    expression: Expressions, target: str, source: str, kept: int
-) -> None:
-    face = subject(expression(target))
-    masks = face.masks(source=subject(expression(source)))
-    assert masks.eyes_kept == kept
-    shown = []
-    for ring in (RIGHT_EYE, LEFT_EYE):
-        x, y = face.raster.points[ring].mean(axis=0).round().astype(int)
-        shown.append(float(masks.face[y, x]) > 0.5)
-    assert shown.count(False) == kept
 
 
 def test_what_the_source_shows_from_neither_side_stays(photo: Photos) -> None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from mien.engine.report import Step, Stopwatch, SwapReport, with_warnings
+from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 
 FINE = SwapReport(
+    quality=0.0,
     similarity_to_source=0.8,
     similarity_to_target=0.5,
     faces=1,
@@ -17,44 +18,67 @@ FINE = SwapReport(
     mirrored=0.0,
     covered=0.0,
     beard_kept=False,
-    eyes_kept=0,
+    pictures=(0,),
+    texture_from=0,
+    strangers=(),
     warnings=(),
     milliseconds={},
 )
 
 
 def test_a_good_swap_warns_of_nothing() -> None:
-    assert with_warnings(FINE, source_yaw=3.0).warnings == ()
+    assert assessed(FINE, source_yaw=3.0).warnings == ()
 
 
 @pytest.mark.parametrize(
     ("finding", "source_yaw", "words"),
     [
-        ({"mirrored": 0.4}, -48.2, "The source looks 48° to the left: 40% of the face was mirrored."),
-        ({"mirrored": 0.4}, 31.0, "The source looks 31° to the right: 40% of the face was mirrored."),
+        ({"mirrored": 0.4}, -48.2, "turned to the left, so 40% of the new face was mirrored"),
+        ({"mirrored": 0.4}, 31.0, "turned to the right, so 40% of the new face was mirrored"),
         ({"pose_gap": 52.3}, 0.0, "turned 52° apart"),
-        ({"resolution_gap": 3.47}, 0.0, "The source face is 3.5 times smaller than the target's"),
-        ({"covered": 0.31}, 0.0, "About 31% of the target's face is covered"),
-        ({"beard_kept": True}, 0.0, "The target's beard was kept"),
-        ({"eyes_kept": 1}, 0.0, "the eyes of the target were kept"),
-        ({"similarity_to_source": 0.1}, 0.0, "resembles the source only weakly"),
+        ({"resolution_gap": 3.47}, 0.0, "The face in the face picture is 3.5 times smaller"),
+        ({"covered": 0.31}, 0.0, "covers about 31% of the face in the picture"),
+        ({"beard_kept": True}, 0.0, "The beard in the picture was kept"),
+        ({"similarity_to_source": 0.1}, 0.0, "resembles the face picture only weakly"),
+        ({"strangers": (2,)}, 0.0, "Face picture 3 seems to show somebody else"),
     ],
 )
-def test_what_was_found_is_said(finding: dict[str, float], source_yaw: float, words: str) -> None:
-    (warning,) = with_warnings(replace(FINE, **finding), source_yaw).warnings  # type: ignore[arg-type]
+def test_what_was_found_is_said_in_plain_words(
+    finding: dict[str, float], source_yaw: float, words: str
+) -> None:
+    (warning,) = assessed(replace(FINE, **finding), source_yaw).warnings  # type: ignore[arg-type]
     assert words in warning
     assert warning.endswith(".")
+    assert not {"source", "target"} & set(warning.lower().split())
 
 
 def test_every_finding_is_said_at_once() -> None:
     bad = replace(
-        FINE, mirrored=0.5, pose_gap=60.0, resolution_gap=4.0, covered=0.5, beard_kept=True, eyes_kept=2
+        FINE, mirrored=0.5, pose_gap=60.0, resolution_gap=4.0, covered=0.5, beard_kept=True, strangers=(1, 3)
     )
-    assert len(with_warnings(bad, 48.0).warnings) == 6
+    assert len(assessed(bad, 48.0).warnings) == 7
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [{"similarity_to_source": 0.4}, {"pose_gap": 50.0}, {"expression_gap": 0.08}, {"covered": 0.6}],
+    ids=lambda finding: next(iter(finding)),
+)
+def test_what_spoils_a_result_lowers_its_quality(finding: dict[str, float]) -> None:
+    good = assessed(FINE, 0.0).quality
+    assert 0.7 < good <= 1
+    assert assessed(replace(FINE, **finding), 0.0).quality < good - 0.1  # type: ignore[arg-type]
+
+
+def test_quality_stays_within_its_range() -> None:
+    worst = replace(FINE, similarity_to_source=-1.0, pose_gap=90.0, expression_gap=0.5, covered=1.0)
+    best = replace(FINE, similarity_to_source=1.0, pose_gap=0.0, expression_gap=0.0)
+    assert assessed(worst, 0.0).quality == 0
+    assert 0.9 < assessed(best, 0.0).quality <= 1
 
 
 def test_a_report_is_ready_for_json() -> None:
-    report = with_warnings(replace(FINE, covered=0.5, milliseconds={"detecting": 12.5}), 0.0)
+    report = assessed(replace(FINE, covered=0.5, milliseconds={"detecting": 12.5}), 0.0)
     read = json.loads(json.dumps(report.to_dict()))
     assert read["warnings"] == list(report.warnings)
     assert read["milliseconds"] == {"detecting": 12.5}

@@ -20,10 +20,11 @@ from mien import (
     TargetIndexOutOfRange,
 )
 from mien.engine.arrays import RGB, Float, Mask
+from mien.engine.eyes import CLOSED_EYE
 from mien.engine.geometry import FADE, eye_openness
 from mien.engine.identity import embed
-from mien.engine.inner import CLOSED_EYE, OPEN_MOUTH, mouth_openness
 from mien.engine.models import Network
+from mien.engine.mouth import OPEN_MOUTH, mouth_openness
 from mien.engine.report import Step
 from mien.engine.topology import EYES, LEFT_EYE, OVAL, RIGHT_EYE
 
@@ -109,7 +110,7 @@ def test_expression_and_pose_stay_the_targets(
     assert mouth_openness(after.landmarks) == pytest.approx(mouth_openness(before.landmarks), abs=0.08)
     for ring in (RIGHT_EYE, LEFT_EYE):
         assert eye_openness(after.landmarks, ring) == pytest.approx(
-            eye_openness(before.landmarks, ring), abs=0.08
+            eye_openness(before.landmarks, ring), abs=0.1
         )
     assert after.yaw == pytest.approx(before.yaw, abs=4)
     assert after.roll == pytest.approx(before.roll, abs=3)
@@ -136,20 +137,16 @@ def test_no_teeth_come_along_to_a_shut_mouth(
     assert result.report.expression_gap > 0.02
 
 
-@pytest.mark.parametrize(
-    ("target", "kept"), [("exhausted", 2), ("pensive", 2), ("flirty", 1), ("neutral", 0)]
-)
-def test_shut_eyes_stay_shut(
-    photo: Photos, expression: Expressions, swapper: FaceSwapper, target: str, kept: int
+@pytest.mark.parametrize("target", ["exhausted", "pensive", "flirty", "neutral"])
+def test_shut_eyes_stay_shut_and_open_ones_open(
+    photo: Photos, expression: Expressions, swapper: FaceSwapper, target: str
 ) -> None:
     picture, before = expression(target)
     result = swapper.swap(picture, photo(3, "studio_portrait")[0])
     (after,) = swapper.detect(result.image)
-    assert result.report.eyes_kept == kept
-    assert any("eyes of the target were kept" in warning for warning in result.report.warnings) == (kept > 0)
     for ring in (RIGHT_EYE, LEFT_EYE):
         shut = eye_openness(before.landmarks, ring) < CLOSED_EYE
-        assert (eye_openness(after.landmarks, ring) < 1.5 * CLOSED_EYE) == shut
+        assert (eye_openness(after.landmarks, ring) < 1.7 * CLOSED_EYE) == shut
 
 
 def gaze(face: Face) -> Float:
@@ -172,14 +169,14 @@ def test_eyes_turn_to_where_the_target_looks(
     ahead, aside = photo(person, "studio_portrait"), expression("thoughtful")
     (after,) = swapper.detect(swapper.swap(aside[0], ahead[0]).image)
     towards_target = (gaze(after) - gaze(ahead[1])) / (gaze(aside[1]) - gaze(ahead[1]))
-    assert towards_target.mean() > 0.25
+    assert towards_target.mean() > 0.6
 
 
 def test_the_targets_beard_stays_when_the_source_has_none(photo: Photos, swapped: Swapped) -> None:
     picture, face = photo(5, "amateur_selfie")
     result = swapped(3, 5)
     assert result.report.beard_kept
-    assert "The target's beard was kept, since the source has none." in result.report.warnings
+    assert "The beard in the picture was kept, since the face picture shows none." in result.report.warnings
     x, y = face.landmarks[199, :2].round().astype(int)
     beard = slice(y - 8, y + 8), slice(x - 8, x + 8)
     # It may be bent a little with the jaw, but its hair is the same.
@@ -224,7 +221,7 @@ def test_a_coarse_source_is_warned_of(photo: Photos, swapper: FaceSwapper) -> No
     target, theirs = photo(6, "amateur_selfie")
     report = swapper.swap(target, source).report
     assert report.resolution_gap == pytest.approx(theirs.eye_distance / face.eye_distance, rel=0.01)
-    assert any("times smaller than the target's" in warning for warning in report.warnings)
+    assert any("times smaller" in warning for warning in report.warnings)
 
 
 # Options ---------------------------------------------------------------------------------------------------

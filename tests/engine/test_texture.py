@@ -92,7 +92,7 @@ RIGHT_CHEEK, LEFT_CHEEK = 50, 280
 
 def test_a_frontal_source_needs_no_mirror(drawn_head: Heads) -> None:
     head = drawn_head()
-    layers = texture_layers(rasterise(head, SHAPE, 150), head, head, cut_source(two_halves(head), head, 1.0))
+    layers = texture_layers(rasterise(head, SHAPE, 150), head, cut_source(two_halves(head), head, 1.0))
     assert layers.mirrored_side is None
     assert layers.mirrored == 0
     assert (layers.own_share == 1).all()
@@ -104,7 +104,7 @@ def test_a_frontal_source_needs_no_mirror(drawn_head: Heads) -> None:
 def test_what_a_turned_source_hides_comes_from_its_other_side(drawn_head: Heads) -> None:
     head, turned = drawn_head(), drawn_head(yaw=0.9)
     patch = cut_source(two_halves(turned), turned, 1.0)
-    layers = texture_layers(rasterise(head, SHAPE, 150), head, head, patch)
+    layers = texture_layers(rasterise(head, SHAPE, 150), head, patch)
     assert layers.mirrored_side is not None
     assert 0.2 < layers.mirrored < 0.6
     assert colour_at(layers.mirrored_side, head, LEFT_CHEEK) == list(RED)
@@ -123,7 +123,7 @@ def test_a_face_on_its_own_mesh_is_the_picture(photo: Photos) -> None:
     picture, face = photo(6, "studio_portrait")
     raster = rasterise(face.landmarks, picture.shape[:2], FACE_WIDTH * face.eye_distance)
     patch = cut_source(picture, face.landmarks, 1.0)
-    layers = texture_layers(raster, face.landmarks, face.landmarks, patch)
+    layers = texture_layers(raster, face.landmarks, patch)
     inside = raster.enlarge(raster.covered.astype(np.float32)) == 1
     away = np.abs(layers.own.astype(int) - picture)[inside]
     assert away.mean() < 2.5

@@ -31,14 +31,6 @@ FADE = 0.3
 LID_REACH = 0.35
 LIP_FOLLOWING = 0.7
 
-LID_UNDERSTATEMENT = 0.5
-"""The mesh network understates how far lids differ: of a true difference it shows about two thirds (judged by
-an independent landmark model), so that the source's lids, drawn into the target's opening, look this part of
-the shown difference too open or too shut."""
-
-LID_MARGIN = 0.86
-"""Lashes and lid rims come along with the source's lids; without this the eyes look a little too open."""
-
 
 @dataclass(frozen=True)
 class ResultShape:
@@ -69,7 +61,7 @@ def result_shape(
     # Depth of a turned face is guessed, and what it hides more so.
     trust = np.interp(angle_between(source_pose, target_pose), [10, 60], [1, 0.4])
     points = target_pose.image_from_canonical(rest + EXAGGERATION * strength * trust * identity)
-    _keep_openings(points, source, target)
+    _keep_openings(points, target)
     return ResultShape(points, expression)
 
 
@@ -93,40 +85,31 @@ def eye_openness(points: Float, ring: Index) -> float:
     return float(gap / max(float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2])), 1e-6))
 
 
-def _keep_openings(points: Float, source: Float, target: Float) -> None:
-    """Lids and lips open as far as the target's, measured across the line between their corners."""
+def _keep_openings(points: Float, target: Float) -> None:
+    """Lids open as far as the target's for their width, and lips as far as the target's."""
     for ring, iris in EYES:
-        linear, offset = _between_corners(
-            target, points, ring[0], ring[8], _lid_stretch(source, target, ring)
-        )
+        linear, offset = _between_corners(target, points, ring[0], ring[8], evenly=True)
         moved = target[ring, :2] @ linear.T + offset
         reach = LID_REACH * float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]))
-        centre = target[iris[0], :2] @ linear.T + offset
         _drag(points, ring, moved, reach)
-        points[iris, :2] = centre + target[iris, :2] - target[iris[0], :2]
-    linear, offset = _between_corners(target, points, INNER_LIPS[0], INNER_LIPS[10], 1.0)
+        points[iris, :2] = target[iris, :2] @ linear.T + offset
+    linear, offset = _between_corners(target, points, INNER_LIPS[0], INNER_LIPS[10], evenly=False)
     moved = target[INNER_LIPS, :2] @ linear.T + offset
     shift = moved - points[INNER_LIPS, :2]
     points[INNER_LIPS, :2] = moved
     points[OUTER_LIPS, :2] += LIP_FOLLOWING * shift
 
 
-def _lid_stretch(source: Float, target: Float, ring: Index) -> float:
-    """Factor on the target's lid opening under which the source's lids look as open as the target's."""
-    wanted, own = eye_openness(target, ring), eye_openness(source, ring)
-    more = LID_UNDERSTATEMENT * (wanted - own) / max(wanted, 1e-3)
-    return LID_MARGIN * float(np.clip(1 + more, 0.65, 1.4))
-
-
 def _between_corners(
-    before: Float, after: Float, first: np.intp, second: np.intp, stretch: float
+    before: Float, after: Float, first: np.intp, second: np.intp, *, evenly: bool
 ) -> tuple[Float, Float]:
-    """The map that takes both corners along and stretches lengths across the line between them."""
+    """The map that takes both corners along; across the line between them lengths grow with it, or stay."""
     old, new = (points[second, :2] - points[first, :2] for points in (before, after))
     old_length, new_length = max(np.hypot(*old), 1e-6), max(np.hypot(*new), 1e-6)
     old_axes = np.array([old, [-old[1], old[0]]]) / old_length
     new_axes = np.array([new, [-new[1], new[0]]]) / new_length
-    linear = new_axes.T @ np.diag([new_length / old_length, stretch]) @ old_axes
+    along = new_length / old_length
+    linear = new_axes.T @ np.diag([along, along if evenly else 1.0]) @ old_axes
     middle_before, middle_after = ((p[first, :2] + p[second, :2]) / 2 for p in (before, after))
     return linear, middle_after - linear @ middle_before
 

@@ -59,7 +59,7 @@ class Skin:
 
     face: bool[h, w], within the face's outline. candidates: bool[h, w], skin there unless something covers
     it. upper, lower: bool[h, w], above the nose's base, and where a beard would grow. dark_limit: float32[h,
-    w], how much darker than the fit skin may be. eyes: float32[h, w] in [0, 1], 1 in the lid openings.
+    w], how much darker than the fit skin may be.
     """
 
     raster: Raster
@@ -68,7 +68,6 @@ class Skin:
     upper: Mask
     lower: Mask
     dark_limit: Float
-    eyes: Float
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,6 @@ def skin_of(raster: Raster, face_width: float) -> Skin:
     features = area(coarse, RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW, hull=True)
     lower = area(coarse, LOWER_FACE).astype(bool)
     above = _above_nose_base(coarse)
-    eyes = cv2.GaussianBlur(
-        area(coarse, RIGHT_EYE, LEFT_EYE).astype(np.float32), (0, 0), max(0.5, width * 0.008)
-    )
     return Skin(
         raster=coarse,
         face=face,
@@ -104,7 +100,6 @@ def skin_of(raster: Raster, face_width: float) -> Skin:
         upper=face & above,
         lower=face & lower,
         dark_limit=np.where(lower, np.float32(BEARD_OUTLIER), np.float32(DARK_OUTLIER)),
-        eyes=eyes,
     )
 
 
@@ -171,10 +166,8 @@ def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
     change = typical + np.clip(change - typical, -limit, limit)
     before, after = _luma_chroma(own.low), _luma_chroma(own.low + change)
     gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
-    eye_gain = _eye_gain(own, wanted, skin, float(np.median(gain[plain_skin])))
-    gain = gain ** (1 - skin.eyes) * eye_gain**skin.eyes
     vividness = np.minimum(gain, MAX_VIVIDNESS)
-    shift = (after[..., 1:] - before[..., 1:] * vividness[..., None]) * (1 - 0.75 * skin.eyes[..., None])
+    shift = after[..., 1:] - before[..., 1:] * vividness[..., None]
 
     shape = image.shape[:2]
     luma, red, blue = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb))
@@ -189,16 +182,6 @@ def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
         for k, plane in enumerate((red, blue))
     ]
     return np.asarray(cv2.cvtColor(cv2.merge([relit, *chroma]), cv2.COLOR_YCrCb2RGB), np.float32)
-
-
-def _eye_gain(own: Light, wanted: Light, skin: Skin, skin_gain: float) -> float:
-    """For eye whites and irises, which see the light but not the skin's colour: what brings the brightness
-    between the lids together, as far as that lies between leaving it and what the skin gets."""
-    eyes = skin.eyes > 0.5
-    if not eyes.any():
-        return skin_gain
-    ratio = float(wanted.lab[eyes][:, 0].mean() / max(float(own.lab[eyes][:, 0].mean()), 1))
-    return float(np.clip(ratio, min(skin_gain, 1), max(skin_gain, 1)))
 
 
 def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Float]:

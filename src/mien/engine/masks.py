@@ -8,11 +8,9 @@ import numpy as np
 
 from mien.engine.arrays import Float
 from mien.engine.drawing import area, disc, soften, spread
-from mien.engine.geometry import eye_openness
-from mien.engine.inner import CLOSED_EYE
 from mien.engine.lighting import Light, Skin
 from mien.engine.raster import Raster
-from mien.engine.topology import EYES, OUTER_LIPS, OVAL
+from mien.engine.topology import OUTER_LIPS, OVAL
 
 ERODE, FEATHER = 0.03, 0.015
 """How far the mask stays inside the face's outline and how soft its edge is, in face widths."""
@@ -28,19 +26,16 @@ BEARD_EDGE = 0.68
 @dataclass(frozen=True)
 class Masks:
     """face: all layers joined. covered: share of the face that something stands in front of. beard_kept:
-    whether the target's beard stays. eyes_kept: how many of the target's eyes stay."""
+    whether the target's beard stays."""
 
     face: Float
     covered: float
     beard_kept: bool
-    eyes_kept: int
 
 
 def face_masks(
     raster: Raster,
     skin: Skin,
-    target: Float,
-    source: Float,
     target_light: Light,
     source_light: Light,
     seen: Float,
@@ -48,19 +43,18 @@ def face_masks(
 ) -> Masks:
     """All layers joined.
 
-    raster: the result's mesh, drawn. target, source: float32[478, 3], the faces' own meshes. seen: float[468]
-    in [0, 1], how well the source shows a point on either side. face_width: in pixels.
+    raster: the result's mesh, drawn. seen: float[468] in [0, 1], how well the source shows a point on either
+    side. face_width: in pixels.
     """
     width = face_width / raster.cell
     outline = outline_mask(raster, width)
-    eyes, eyes_kept = kept_eyes(raster, target, source, width)
     front = in_front(raster, skin, target_light, width)
-    layers = [outline, raster.interpolate(seen[:, None])[..., 0].clip(0, 1), 1 - eyes, 1 - front]
+    layers = [outline, raster.interpolate(seen[:, None])[..., 0].clip(0, 1), 1 - front]
     beard_kept = wears_beard(target_light, skin) and not wears_beard(source_light, skin)
     if beard_kept:
         layers.append(1 - beard_mask(raster, skin, target_light, width))
     covered = float((front * outline).sum() / max(float(outline.sum()), 1e-6))
-    return Masks(np.minimum.reduce(layers).astype(np.float32), covered, beard_kept, eyes_kept)
+    return Masks(np.minimum.reduce(layers).astype(np.float32), covered, beard_kept)
 
 
 def outline_mask(raster: Raster, width: float) -> Float:
@@ -69,20 +63,6 @@ def outline_mask(raster: Raster, width: float) -> Float:
     cv2.fillPoly(face, [np.round(raster.points[OVAL] * 16).astype(np.int32)], 1, shift=4)
     # Beyond the picture's border there is no edge to hide.
     return soften(cv2.erode(face, disc(width * ERODE), borderType=cv2.BORDER_REPLICATE), width * FEATHER)
-
-
-def kept_eyes(raster: Raster, target: Float, source: Float, width: float) -> tuple[Float, int]:
-    """Eyes that stay the target's: shut ones with their lids, and open ones that the source has shut."""
-    keep = np.zeros(raster.ids.shape, np.uint8)
-    count = 0
-    for ring, _ in EYES:
-        target_shut, source_shut = (eye_openness(points, ring) < CLOSED_EYE for points in (target, source))
-        if target_shut or source_shut:
-            count += 1
-            eye_width = float(np.linalg.norm(raster.points[ring[0]] - raster.points[ring[8]]))
-            reach = disc(eye_width * (0.22 if target_shut else 0.08))
-            keep |= cv2.dilate(area(raster, ring, hull=True), reach).astype(np.uint8)
-    return soften(keep, width * 0.012), count
 
 
 def in_front(raster: Raster, skin: Skin, light: Light, width: float) -> Float:

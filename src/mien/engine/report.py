@@ -1,6 +1,6 @@
 """Step 11: how well the swap went, in figures and in words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any, Literal
@@ -15,19 +15,34 @@ MUCH_COVERED = 0.12
 WEAK_SIMILARITY = 0.35
 
 
+QUALITY = {
+    "similarity_to_source": 0.83,
+    "pose_gap": -0.0045,
+    "expression_gap": -2.1,
+    "covered": -0.32,
+}
+QUALITY_OFFSET = 0.15
+"""Fitted to what independent networks measured on results (likeness, mouth, eyes, pose): docs/engine.md says
+how well it agrees. The gaps are in degrees and eye distances."""
+
+
 @dataclass(frozen=True)
 class SwapReport:
-    """similarity_to_source, similarity_to_target: cosine in [−1, 1] of the result's face to both faces; two
+    """quality: in [0, 1], how good the result is likely to look: 0.7 and more is good, below 0.4 poor.
+
+    similarity_to_source, similarity_to_target: cosine in [−1, 1] of the result's face to both faces; two
     pictures of one person reach 0.67 and more. faces: how many the target picture has. pose_gap: degrees
     between the two head directions. expression_gap: mean displacement by expression between the faces, in eye
     distances; a broad smile against a neutral face reads about 0.05. resolution_gap: result pixels per source
     pixel; above 1 the source is coarser than the result. mirrored: share of the face that came from the
     source's other side. covered: share that something in the target stands in front of. Both in [0, 1].
-    beard_kept: the target's beard stayed, because the source has none. eyes_kept: eyes that stayed the
-    target's. warnings: plain sentences for the person who asked. milliseconds: time of each step; that of
-    detecting is for all swaps of a picture together.
+    beard_kept: the target's beard stayed, because the source has none. pictures: numbers of the source
+    pictures that gave the face its proportions; texture_from: which of them gave its skin. strangers: those
+    that seem to show somebody else and were left out. warnings: plain sentences for the person who asked.
+    milliseconds: time of each step; that of detecting is for all swaps of a picture together.
     """
 
+    quality: float
     similarity_to_source: float
     similarity_to_target: float
     faces: int
@@ -37,46 +52,54 @@ class SwapReport:
     mirrored: float
     covered: float
     beard_kept: bool
-    eyes_kept: int
+    pictures: tuple[int, ...]
+    texture_from: int
+    strangers: tuple[int, ...]
     warnings: tuple[str, ...]
     milliseconds: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**asdict(self), "warnings": list(self.warnings)}
+        lists = {name: list(getattr(self, name)) for name in ("pictures", "strangers", "warnings")}
+        return {**asdict(self), **lists}
 
 
-def with_warnings(report: SwapReport, source_yaw: float) -> SwapReport:
-    """The same report with what a person should know about this result. `source_yaw`: degrees."""
-    side = "right" if source_yaw > 0 else "left"
-    checks = [
-        (
-            report.mirrored > MUCH_MIRRORED,
-            f"The source looks {abs(source_yaw):.0f}° to the {side}: {report.mirrored:.0%} of the face "
-            "was mirrored.",
-        ),
-        (
-            report.pose_gap > WIDE_POSE_GAP,
-            f"The two heads are turned {report.pose_gap:.0f}° apart: a source picture with a more similar "
-            "view looks better.",
-        ),
-        (
-            report.resolution_gap > LOW_RESOLUTION,
-            f"The source face is {report.resolution_gap:.1f} times smaller than the target's: "
-            "a larger picture of it brings more detail.",
-        ),
-        (
-            report.covered > MUCH_COVERED,
-            f"About {report.covered:.0%} of the target's face is covered and was left as it is.",
-        ),
-        (report.beard_kept, "The target's beard was kept, since the source has none."),
-        (report.eyes_kept > 0, "Closed eyes: the eyes of the target were kept as they are."),
-        (
-            report.similarity_to_source < WEAK_SIMILARITY,
-            "The result resembles the source only weakly. Try a sharper, frontal source picture.",
-        ),
-    ]
-    return replace(report, warnings=tuple(text for applies, text in checks if applies))
+def assessed(report: SwapReport, source_yaw: float) -> SwapReport:
+    """The same report with its quality and its warnings. `source_yaw`: in degrees."""
+    quality = QUALITY_OFFSET + sum(weight * getattr(report, name) for name, weight in QUALITY.items())
+    return replace(
+        report,
+        quality=round(min(1.0, max(0.0, quality)), 3),
+        warnings=tuple(_warnings(report, source_yaw)),
+    )
+
+
+def _warnings(report: SwapReport, source_yaw: float) -> Iterator[str]:
+    # For people who see a picture and a face picture, and know nothing of sources and targets.
+    for number in report.strangers:
+        yield f"Face picture {number + 1} seems to show somebody else. It was left out."
+    if report.mirrored > MUCH_MIRRORED:
+        side = "right" if source_yaw > 0 else "left"
+        yield (
+            f"The head in the face picture is turned to the {side}, so {report.mirrored:.0%} of the new face "
+            "was mirrored from its other half. A face picture from the front looks better."
+        )
+    if report.pose_gap > WIDE_POSE_GAP:
+        yield (
+            f"The two heads are turned {report.pose_gap:.0f}° apart. A face picture with a more similar view "
+            "looks better."
+        )
+    if report.resolution_gap > LOW_RESOLUTION:
+        yield (
+            f"The face in the face picture is {report.resolution_gap:.1f} times smaller than the one in the "
+            "picture. A larger face picture brings more detail."
+        )
+    if report.covered > MUCH_COVERED:
+        yield f"Something covers about {report.covered:.0%} of the face in the picture. It was left in front."
+    if report.beard_kept:
+        yield "The beard in the picture was kept, since the face picture shows none."
+    if report.similarity_to_source < WEAK_SIMILARITY:
+        yield "The result resembles the face picture only weakly. Try a sharper one from the front."
 
 
 class Stopwatch:

@@ -7,17 +7,19 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float
 from mien.engine.blending import blend
+from mien.engine.explanation import OnPicture, show_steps
+from mien.engine.eyes import keep_eyes
 from mien.engine.faces import Face, PictureFaces
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import match_detail
 from mien.engine.identity import embed
-from mien.engine.inner import mouth_inside
 from mien.engine.lighting import estimate_light, is_grey, relight_layers, skin_of, without_colour
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
+from mien.engine.mouth import mouth_inside
 from mien.engine.neighbours import Neighbour, neighbours_of
 from mien.engine.pose import angle_between
-from mien.engine.report import Step, Stopwatch, SwapReport, with_warnings
+from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
 from mien.engine.texture import cut_source, texture_layers
@@ -88,6 +90,7 @@ class FaceSwapper:
         source_index: int = 0,
         options: SwapOptions = SwapOptions(),
         on_step: Callable[[Step], None] | None = None,
+        on_picture: OnPicture | None = None,
     ) -> SwapResult:
         """The face of `source` in the scene of `target`, both uint8[H, W, 3] RGB.
 
@@ -95,7 +98,7 @@ class FaceSwapper:
         """
         sources = (source,) if isinstance(source, np.ndarray) else tuple(source)
         swaps = [FaceSwap(sources, target_index, source_index)]
-        result = self.swap_faces(target, swaps, options, on_step)
+        result = self.swap_faces(target, swaps, options, on_step, on_picture)
         return SwapResult(result.image, result.reports[0])
 
     def swap_faces(
@@ -104,13 +107,15 @@ class FaceSwapper:
         swaps: Sequence[FaceSwap],
         options: SwapOptions = SwapOptions(),
         on_step: Callable[[Step], None] | None = None,
+        on_picture: OnPicture | None = None,
     ) -> SwapsResult:
         """Several faces of `target`, uint8[H, W, 3] RGB, at once. The order of `swaps` doesn't matter.
 
         Each face is made from the untouched target, and each pixel belongs to one face, so that neighbours
         don't show in each other. `on_step` hears of each step before it begins: of the detection once, of the
-        others for each face; what it raises stops the swap. Raises `NoFaceFound`, `TargetIndexOutOfRange` or
-        `FaceUnusable`, whose `param` is "target" or "source"; `swap` and `picture` say more.
+        others for each face; what it raises stops the swap. `on_picture` is shown each face's intermediate
+        pictures. Raises `NoFaceFound`, `TargetIndexOutOfRange` or `FaceUnusable`, whose `param` is "target"
+        or "source"; `swap` and `picture` say more.
         """
         target = _checked(target, "target")
         _check_swaps(swaps)
@@ -122,7 +127,9 @@ class FaceSwapper:
         clock.stop()
         clocks = [Stopwatch(on_step, clock.milliseconds) for _ in swaps]
         swapped = [
-            swap_face(target, face, neighbours_of(swap.target_index, theirs), source, options, clock)
+            swap_face(
+                target, face, neighbours_of(swap.target_index, theirs), source, options, clock, on_picture
+            )
             for swap, face, source, clock in zip(swaps, faces, sources, clocks, strict=True)
         ]
         image = target.copy()
@@ -162,6 +169,7 @@ class FaceSwapper:
         clock.stop()
         ours = swapped.ours.face
         report = SwapReport(
+            quality=0.0,
             similarity_to_source=round(float(after @ swapped.source.embedding), 4),
             similarity_to_target=round(float(after @ before), 4),
             faces=faces,
@@ -171,11 +179,13 @@ class FaceSwapper:
             mirrored=round(swapped.mirrored, 3),
             covered=round(swapped.masks.covered, 3),
             beard_kept=swapped.masks.beard_kept,
-            eyes_kept=swapped.masks.eyes_kept,
+            pictures=tuple(picture.number for picture in swapped.source.pictures),
+            texture_from=swapped.ours.number,
+            strangers=swapped.source.strangers,
             warnings=(),
             milliseconds=clock.milliseconds,
         )
-        return with_warnings(report, ours.yaw)
+        return assessed(report, ours.yaw)
 
 
 @dataclass(frozen=True)
@@ -204,6 +214,7 @@ def swap_face(
     source: Source,
     options: SwapOptions,
     clock: Stopwatch,
+    on_picture: OnPicture | None,
 ) -> SwappedFace:
     """Steps 5 to 10."""
     ours = source.nearest(theirs)
@@ -217,22 +228,18 @@ def swap_face(
 
     clock.start("texturing")
     patch = cut_source(ours.image, mesh, scene.eye_distance / ours.face.eye_distance)
-    layers = texture_layers(scene.raster, scene.points, theirs.landmarks, patch)
+    layers = texture_layers(scene.raster, theirs.landmarks, patch)
 
     clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
     their_light = estimate_light(scene.face, normals(theirs.landmarks), skin)
-    face, our_light = relight_layers(layers, their_light, skin)
-    if is_grey(scene.bent):
-        face = without_colour(face)
+    relit, our_light = relight_layers(layers, their_light, skin)
 
     clock.start("masking")
     masks = face_masks(
         scene.raster,
         skin,
-        theirs.landmarks,
-        mesh,
         their_light,
         our_light,
         layers.seen,
@@ -245,16 +252,35 @@ def swap_face(
         mask = np.minimum(mask, scene.ground)
 
     clock.start("blending")
-    face = match_detail(face, scene.face, mask > 0.9)
-    blended = blend(face, scene.face, mask)
+    matched = match_detail(relit, scene.face, mask > 0.9)
+    keep_eyes(matched, scene.raster, scene.points, target, theirs.landmarks, ours.image, mesh)
+    if is_grey(scene.bent):
+        matched = without_colour(matched)
+    face = blend(matched, scene.face, mask)
     clock.stop()
+    if on_picture is not None:
+        show_steps(
+            on_picture,
+            target,
+            theirs.landmarks,
+            shape.points,
+            scene,
+            patch,
+            layers,
+            {"light of the picture": their_light, "light of the face picture": our_light},
+            relit,
+            {},
+            mask,
+            matched,
+            face,
+        )
     return SwappedFace(
         theirs=theirs,
         source=source,
         ours=ours,
         points=shape.points,
         scene=scene,
-        face=blended,
+        face=face,
         masks=masks,
         expression_gap=float(np.linalg.norm(shape.expression, axis=1).mean()),
         mirrored=layers.mirrored,

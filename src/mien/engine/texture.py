@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float
 from mien.engine.geometry import normals, smoothstep
-from mien.engine.inner import place_irises, tuck_lips
+from mien.engine.mouth import tuck_lips
 from mien.engine.raster import Raster
 from mien.engine.topology import MESH_POINTS, mirror
 
@@ -66,15 +66,10 @@ class Layers:
     mirrored: float
 
 
-def texture_layers(raster: Raster, result: Float, target: Float, patch: SourcePatch) -> Layers:
-    """Sample the source once, or once for each half of the face.
-
-    result: float32[478, 3], the mesh that `raster` shows, in its pixels. target: float32[478, 3], the
-    target's.
-    """
+def texture_layers(raster: Raster, target: Float, patch: SourcePatch) -> Layers:
+    """Sample the source once, or once for each half of the face. target: float32[478, 3], the target's mesh."""
     points = tuck_lips(patch.points, target)
     coordinates = source_coordinates(raster, points[:MESH_POINTS])
-    place_irises(coordinates, raster, result, patch.points)
     own = sample(patch.image, raster.enlarge(coordinates))
 
     here = visibility(patch.normals)

@@ -1,4 +1,4 @@
-"""Mouths and lids are measured truly, and teeth, irises and lips go where the target has them."""
+"""Mouths are measured truly, and teeth and lips go where the target has them."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,11 @@ from hypothesis import strategies as st
 
 from mien import Face
 from mien.engine.arrays import RGB, Float
-from mien.engine.geometry import eye_openness
-from mien.engine.inner import CLOSED_EYE, OPEN_MOUTH, mouth_inside, mouth_openness, place_irises, tuck_lips
-from mien.engine.raster import rasterise
+from mien.engine.mouth import OPEN_MOUTH, mouth_inside, mouth_openness, tuck_lips
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.topology import (
-    EYES,
     INNER_LIPS,
-    LEFT_EYE,
-    MESH_POINTS,
     OUTER_LIPS,
-    RIGHT_EYE,
 )
 
 Photo = tuple[RGB, Face]
@@ -47,36 +41,15 @@ def test_mouths_are_ordered_by_their_opening(expression: Expressions) -> None:
     assert openings == sorted(openings)
 
 
-@pytest.mark.parametrize(
-    ("name", "right_is_open", "left_is_open"),
-    [
-        ("neutral", True, True),
-        ("happy", True, True),
-        ("shocked", True, True),
-        ("flirty", True, False),
-        ("playful", True, False),
-        ("exhausted", False, False),
-    ],
-)
-def test_shut_eyes_are_told_from_open_ones(
-    expression: Expressions, name: str, right_is_open: bool, left_is_open: bool
-) -> None:
-    points = expression(name)[1].landmarks
-    assert (eye_openness(points, RIGHT_EYE) > CLOSED_EYE) == right_is_open
-    assert (eye_openness(points, LEFT_EYE) > CLOSED_EYE) == left_is_open
-
-
 def test_openings_do_not_depend_on_size_and_place(expression: Expressions) -> None:
     points = expression("surprised")[1].landmarks
     moved = points * np.float32(3) + np.float32(40)
     assert mouth_openness(moved) == pytest.approx(mouth_openness(points), rel=1e-4)
-    assert eye_openness(moved, RIGHT_EYE) == pytest.approx(eye_openness(points, RIGHT_EYE), rel=1e-4)
 
 
 def test_a_face_of_one_point_has_no_openings() -> None:
     points = np.zeros((478, 3), np.float32)
     assert mouth_openness(points) == 0
-    assert eye_openness(points, LEFT_EYE) == 0
 
 
 # Lips ------------------------------------------------------------------------------------------------------
@@ -176,51 +149,3 @@ def test_a_mouth_beyond_the_border_keeps_what_is_within(
     mask = mouth_inside(points, points, points, (90, 120), 200)
     assert mask.shape == (90, 120)
     assert 0 <= mask.min() <= mask.max() <= 1
-
-
-# Irises ----------------------------------------------------------------------------------------------------
-
-
-def placed(target: Photo, source: Photo) -> tuple[Float, Float, Float]:
-    """For each eye, in widths of the source's eye: how far from the source's iris the map looks where the
-    target's iris is, before and after; and the map's largest change outside the lids."""
-    picture, theirs = target
-    ours = source[1].landmarks[:, :2].astype(np.float32)
-    raster = rasterise(theirs.landmarks, picture.shape[:2], 200)
-    before = raster.interpolate(ours[:MESH_POINTS])
-    after = before.copy()
-    place_irises(after, raster, theirs.landmarks, ours)
-    away = []
-    outside = np.ones(before.shape[:2], bool)
-    for ring, iris in EYES:
-        x, y = theirs.landmarks[iris[0], :2].round().astype(int)
-        width = np.linalg.norm(ours[ring[0]] - ours[ring[8]])
-        away.append([np.linalg.norm(field[y, x] - ours[iris[0]]) / width for field in (before, after)])
-        low = theirs.landmarks[ring, :2].min(axis=0).astype(int) - 1
-        high = theirs.landmarks[ring, :2].max(axis=0).astype(int) + 2
-        outside[low[1] : high[1], low[0] : high[0]] = False
-    changed = np.linalg.norm(after - before, axis=2)
-    return np.array(away)[:, 0], np.array(away)[:, 1], changed[outside]
-
-
-@pytest.mark.parametrize("person", [1, 3, 8])
-def test_irises_land_where_the_target_looks(photo: Photos, expression: Expressions, person: int) -> None:
-    before, after, outside = placed(expression("thoughtful"), photo(person, "studio_portrait"))
-    assert before.min() > 0.05
-    assert (after < 0.5 * before).all()
-    assert not outside.any()
-
-
-def test_irises_that_lie_right_are_not_moved(expression: Expressions) -> None:
-    face = expression("neutral")
-    _, after, _ = placed(face, face)
-    assert after.max() < 0.03
-
-
-def test_eyes_beyond_the_border_are_left_alone(expression: Expressions) -> None:
-    picture, face = expression("neutral")
-    points = face.landmarks - np.array([face.landmarks[133, 0], 0, 0], np.float32)
-    raster = rasterise(points, picture.shape[:2], 200)
-    coordinates = raster.interpolate(face.landmarks[:MESH_POINTS, :2])
-    place_irises(coordinates, raster, points, face.landmarks[:, :2])
-    assert np.isfinite(coordinates).all()
