@@ -5,14 +5,17 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from mien import errors
+from mien.detection.schemas import FaceDetectRequest, FaceFound, FacesAnswer, FacesData
 from mien.errors import ApiError, TaskError
 from mien.http.errors import ErrorAnswer
 from mien.server import create_app
 from mien.settings import load_settings
 from mien.tasks.requests import FaceSwapRequest
 from mien.tasks.schemas import AcceptedAnswer, Failure, Output, TaskAnswer, TaskData
+from mien.uploads.schemas import UploadAnswer, UploadData
 
 DOCS = Path(__file__).parent.parent / "docs"
 HTTP, ERRORS = (DOCS / "http.md").read_text(), (DOCS / "errors.md").read_text()
@@ -65,6 +68,18 @@ def test_every_field_of_the_answer_is_documented() -> None:
     assert documented - output >= set(TaskData.model_fields) - output
 
 
+def test_every_field_of_uploads_is_documented() -> None:
+    assert names(section(HTTP, "Upload a picture")) == set(UploadData.model_fields)
+
+
+def test_every_field_of_found_faces_is_documented() -> None:
+    documented = names(section(HTTP, "Find faces"))
+    of_faces = {name.removeprefix("faces[].") for name in documented if name.startswith("faces[].")}
+    assert of_faces == set(FaceFound.model_fields)
+    others = {name for name in documented if not name.startswith("faces[].")}
+    assert others == set(FaceDetectRequest.model_fields) | set(FacesData.model_fields)
+
+
 def test_every_endpoint_is_documented_with_its_statuses(tmp_path: Path) -> None:
     table = HTTP.split("\n## ")[0]
     documented = {
@@ -77,9 +92,15 @@ def test_every_endpoint_is_documented_with_its_statuses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "model"), [("Create a face swap", AcceptedAnswer), ("Read a task", TaskAnswer)]
+    ("title", "model"),
+    [
+        ("Create a face swap", AcceptedAnswer),
+        ("Upload a picture", UploadAnswer),
+        ("Find faces", FacesAnswer),
+        ("Read a task", TaskAnswer),
+    ],
 )
-def test_the_examples_are_answers(title: str, model: type[AcceptedAnswer] | type[TaskAnswer]) -> None:
+def test_the_examples_are_answers(title: str, model: type[BaseModel]) -> None:
     (example,) = examples(section(HTTP, title))
     assert model.model_validate_json(example).model_dump(mode="json") == json.loads(example)
 

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     api_processes: int = Field(
         default=1,
         ge=1,
-        description="Processes that answer requests. One is enough for a hundred requests a second.",
+        description="Processes that answer requests, on one port; each uses up to one core.",
     )
     workers: int = Field(
         default=1,

@@ -35,7 +35,7 @@ _FORM = {
     UPLOADS,
     summary="Upload a picture",
     response_description="The picture has been stored.",
-    responses=error_answers(400, 401, 413, 415, 500, 503),
+    responses=error_answers(400, 401, 408, 413, 415, 429, 500, 503),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -59,7 +59,7 @@ async def create_upload(request: Request, shared: Shared, account_id: AccountId)
     status_code=204,
     summary="Delete an upload",
     response_description="It is gone. Tasks that were created with it aren't touched.",
-    responses=error_answers(401, 404, 413, 500, 503),
+    responses=error_answers(401, 404, 413, 429, 500, 503),
 )
 async def delete_upload(shared: Shared, account_id: AccountId, upload_id: str) -> Response:
     """Delete an upload before it expires."""
