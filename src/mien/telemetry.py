@@ -25,6 +25,7 @@ _QUIET = (
     "procrastinate",
     "psycopg",
     "sqlalchemy",
+    "stripe",
     "uvicorn",
 )
 _API_KEY = re.compile(r"aio_[A-Za-z0-9_-]{43}")

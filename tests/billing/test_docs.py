@@ -9,13 +9,13 @@ from pydantic import BaseModel
 
 from mien.billing.commands import group
 from mien.billing.models import Kind
-from mien.billing.schemas import AccountData, Answer, OrderData, UsageData
+from mien.billing.schemas import AccountOverviewAnswer, OrderAnswer, UsageAnswer
 
 CREDITS = (Path(__file__).parents[2] / "docs/credits.md").read_text()
 
 
 @pytest.mark.parametrize(
-    ("number", "model"), [(0, Answer[AccountData]), (1, Answer[UsageData]), (2, Answer[OrderData])]
+    ("number", "model"), [(0, AccountOverviewAnswer), (1, UsageAnswer), (2, OrderAnswer)]
 )
 def test_the_examples_are_answers(number: int, model: type[BaseModel]) -> None:
     example = re.findall(r"```json\n(.*?)```", CREDITS, re.DOTALL)[number]

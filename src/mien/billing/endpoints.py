@@ -11,16 +11,15 @@ from mien.accounts.models import Account
 from mien.billing import ledger, orders, usage
 from mien.billing.payments import PaymentProvider
 from mien.billing.schemas import (
-    AccountData,
-    Answer,
-    EntriesData,
-    EntryData,
+    AccountOverviewAnswer,
+    EntriesAnswer,
+    EntryAnswer,
     GrantRequest,
-    OrderData,
+    OrderAnswer,
     OrderRequest,
-    OrdersData,
-    PacksData,
-    UsageData,
+    OrdersAnswer,
+    PacksAnswer,
+    UsageAnswer,
     account_answer,
     entries_answer,
     entry_data,
@@ -81,7 +80,7 @@ def _json(model: type[BaseModel]) -> dict[str, Any]:
     response_description="How it stands.",
     responses=error_answers(401, 413, 429, 500, 503),
 )
-async def read_account(shared: Shared, caller: Caller) -> Answer[AccountData]:
+async def read_account(shared: Shared, caller: Caller) -> AccountOverviewAnswer:
     """The account of the key: its credits, its limits, and what it is doing right now."""
     async with shared.sessions() as session:
         account = await session.get_one(Account, caller.account_id)
@@ -104,7 +103,7 @@ async def read_account(shared: Shared, caller: Caller) -> Answer[AccountData]:
         },
         **error_answers(400, 401, 413, 429, 500, 503),
     },
-    response_model=Answer[UsageData],
+    response_model=UsageAnswer,
 )
 async def read_usage(
     shared: Shared,
@@ -117,7 +116,7 @@ async def read_usage(
         Literal["json", "csv"] | None, Query(description="Default: what `Accept` asks for, else `json`.")
     ] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
-) -> Answer[UsageData] | Response:
+) -> UsageAnswer | Response:
     """What the account has used, by the day that tasks were created. At most 366 days at once."""
     first, last = _days(from_, to)
     async with shared.sessions() as session:
@@ -136,7 +135,7 @@ async def read_usage(
     response_description="Packs of credits and their prices.",
     responses=error_answers(401, 413, 429, 500, 503),
 )
-async def list_packs(shared: Shared) -> Answer[PacksData]:
+async def list_packs(shared: Shared) -> PacksAnswer:
     """The packs that can be ordered."""
     return packs_answer(shared.settings, orders.packs_for_sale(shared.settings))
 
@@ -154,7 +153,7 @@ async def list_entries(
     cursor: Annotated[
         str | None, Query(pattern=r"^[1-9][0-9]{0,17}$", description="`next_cursor` of the page before.")
     ] = None,
-) -> Answer[EntriesData]:
+) -> EntriesAnswer:
     """Every change of the account's balance and debt, newest first."""
     async with shared.sessions() as session:
         entries = await ledger.newest(
@@ -172,7 +171,7 @@ async def list_entries(
 )
 async def create_order(
     request: Request, shared: Shared, payments: Payments, account_id: AccountId
-) -> Answer[OrderData]:
+) -> OrderAnswer:
     """Order a pack of credits. They are there once its payment has been reported or confirmed."""
     wanted = await read_json(request, OrderRequest)
     return order_answer(await orders.place(shared, payments, account_id, wanted.credits))
@@ -189,7 +188,7 @@ async def list_orders(
     account_id: AccountId,
     limit: Limit = 50,
     cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before.")] = None,
-) -> Answer[OrdersData]:
+) -> OrdersAnswer:
     """The account's orders, newest first."""
     async with shared.sessions() as session:
         found = await orders.newest(session, account_id, before=cursor, limit=limit + 1)
@@ -202,7 +201,7 @@ async def list_orders(
     response_description="How it stands.",
     responses=error_answers(401, 404, 413, 429, 500, 503),
 )
-async def read_order(shared: Shared, account_id: AccountId, order_id: OrderId) -> Answer[OrderData]:
+async def read_order(shared: Shared, account_id: AccountId, order_id: OrderId) -> OrderAnswer:
     """How an order stands."""
     async with shared.sessions() as session:
         return order_answer(await orders.find(session, account_id, order_id))
@@ -215,7 +214,7 @@ async def read_order(shared: Shared, account_id: AccountId, order_id: OrderId) -
     response_description="Its credits have been added, now or before.",
     responses=error_answers(401, 403, 404, 413, 429, 500, 503),
 )
-async def confirm_order(shared: Shared, caller: Caller, order_id: OrderId) -> Answer[OrderData]:
+async def confirm_order(shared: Shared, caller: Caller, order_id: OrderId) -> OrderAnswer:
     """For administrators: add the credits of an order whose payment arrived. A second time does nothing."""
     async with shared.sessions.begin() as session:
         if not caller.is_administrator:
@@ -234,7 +233,7 @@ async def confirm_order(shared: Shared, caller: Caller, order_id: OrderId) -> An
 )
 async def create_grant(
     request: Request, shared: Shared, caller: Caller, account_id: AnyAccountId
-) -> Answer[EntryData]:
+) -> EntryAnswer:
     """For administrators: give credits to an account."""
     if not caller.is_administrator:
         raise PermissionDenied("Only an administrator can grant credits. Ask who runs this service.")
@@ -243,7 +242,7 @@ async def create_grant(
         entry = await ledger.grant(
             session, account_id, wanted.credits, wanted.reason, by=str(caller.account_id)
         )
-    return Answer(data=entry_data(entry))
+    return EntryAnswer(data=entry_data(entry))
 
 
 @webhook_router.post(STRIPE_WEBHOOK, status_code=204)

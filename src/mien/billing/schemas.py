@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Generic, Literal, Self, TypeVar
+from typing import Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,13 +20,10 @@ EXAMPLE_KEY = "c2a4e6f8-1b3d-4f5a-8c7e-9d0b2a4c6e81"
 EXAMPLE_ORDER = "8d1f3b5c-7a9e-4b2d-a6c4-0e8f2d4b6a9c"
 EXAMPLE_TASK = "6f1c2a9be0d84c1f9a5b7d3e2f4a6c8d_faceswap"
 
-Data = TypeVar("Data", bound=BaseModel)
 
-
-class Answer(BaseModel, Generic[Data]):
+class _Answer(BaseModel):
     code: Literal[200] = 200
     message: Literal["success"] = "success"
-    data: Data
 
 
 class LimitsData(BaseModel):
@@ -49,7 +46,7 @@ class Counts(BaseModel):
     keys: int = Field(description="API keys that work.", examples=[2])
 
 
-class AccountData(BaseModel):
+class AccountOverview(BaseModel):
     account_id: UUID = Field(examples=[EXAMPLE_ACCOUNT])
     name: str = Field(examples=["Example Ltd"])
     email: str | None = Field(
@@ -76,11 +73,17 @@ class AccountData(BaseModel):
     counts: Counts
 
 
+class AccountOverviewAnswer(_Answer):
+    """How the account stands."""
+
+    data: AccountOverview
+
+
 def account_answer(
     settings: Settings, account: Account, activity: Activity, caller: Principal
-) -> Answer[AccountData]:
-    return Answer(
-        data=AccountData(
+) -> AccountOverviewAnswer:
+    return AccountOverviewAnswer(
+        data=AccountOverview(
             account_id=account.id,
             name=account.name,
             email=account.email,
@@ -132,14 +135,22 @@ class UsageData(BaseModel):
     model_config = ConfigDict(serialize_by_alias=True)
 
 
-def usage_answer(first: date, last: date, used: Sequence[Used]) -> Answer[UsageData]:
+class UsageAnswer(_Answer):
+    """What was used."""
+
+    data: UsageData
+
+
+def usage_answer(first: date, last: date, used: Sequence[Used]) -> UsageAnswer:
     days = [UsageRow.model_validate(row, from_attributes=True) for row in used]
     total = UsageTotal(
         tasks=sum(day.tasks for day in days),
         faces=sum(day.faces for day in days),
         credits=sum(day.credits for day in days),
     )
-    return Answer(data=UsageData.model_validate({"from": first, "to": last, "days": days, "total": total}))
+    return UsageAnswer(
+        data=UsageData.model_validate({"from": first, "to": last, "days": days, "total": total})
+    )
 
 
 class Price(BaseModel):
@@ -163,9 +174,15 @@ class PacksData(BaseModel):
     packs: list[PackData]
 
 
-def packs_answer(settings: Settings, packs: Sequence[Pack]) -> Answer[PacksData]:
+class PacksAnswer(_Answer):
+    """What is sold."""
+
+    data: PacksData
+
+
+def packs_answer(settings: Settings, packs: Sequence[Pack]) -> PacksAnswer:
     shown = [PackData(credits=pack.credits, price=Price.of(pack.price)) for pack in packs]
-    return Answer(data=PacksData(price_per_face=settings.price_per_face, packs=shown))
+    return PacksAnswer(data=PacksData(price_per_face=settings.price_per_face, packs=shown))
 
 
 class EntryData(BaseModel):
@@ -189,6 +206,12 @@ class EntriesData(BaseModel):
     )
 
 
+class EntryAnswer(_Answer):
+    """An entry of the ledger."""
+
+    data: EntryData
+
+
 def entry_data(entry: LedgerEntry) -> EntryData:
     return EntryData(
         entry_id=entry.id,
@@ -205,11 +228,17 @@ def entry_data(entry: LedgerEntry) -> EntryData:
     )
 
 
-def entries_answer(entries: Sequence[LedgerEntry], limit: int) -> Answer[EntriesData]:
+class EntriesAnswer(_Answer):
+    """A page of the ledger."""
+
+    data: EntriesData
+
+
+def entries_answer(entries: Sequence[LedgerEntry], limit: int) -> EntriesAnswer:
     """A page of `limit` entries, of which one more was read if there is one."""
     page = entries[:limit]
     cursor = str(page[-1].id) if len(entries) > limit else None
-    return Answer(data=EntriesData(entries=[entry_data(entry) for entry in page], next_cursor=cursor))
+    return EntriesAnswer(data=EntriesData(entries=[entry_data(entry) for entry in page], next_cursor=cursor))
 
 
 class OrderRequest(BaseModel):
@@ -258,15 +287,27 @@ def order_data(order: Order) -> OrderData:
     )
 
 
-def order_answer(order: Order) -> Answer[OrderData]:
-    return Answer(data=order_data(order))
+class OrderAnswer(_Answer):
+    """How an order stands."""
+
+    data: OrderData
 
 
-def orders_answer(orders: Sequence[Order], limit: int) -> Answer[OrdersData]:
+def order_answer(order: Order) -> OrderAnswer:
+    return OrderAnswer(data=order_data(order))
+
+
+class OrdersAnswer(_Answer):
+    """A page of orders."""
+
+    data: OrdersData
+
+
+def orders_answer(orders: Sequence[Order], limit: int) -> OrdersAnswer:
     """A page of `limit` orders, of which one more was read if there is one."""
     page = orders[:limit]
     cursor = str(page[-1].id) if len(orders) > limit else None
-    return Answer(data=OrdersData(orders=[order_data(order) for order in page], next_cursor=cursor))
+    return OrdersAnswer(data=OrdersData(orders=[order_data(order) for order in page], next_cursor=cursor))
 
 
 class GrantRequest(BaseModel):
