@@ -134,7 +134,7 @@ class TestSwap:
         small.resize((small.width // 4, small.height // 4)).save(tmp_path / "small.png")
         result = mien("swap", folder / "target.jpg", tmp_path / "small.png", "-o", tmp_path / "result.png")
         assert result.exit_code == 0, result.stderr
-        assert "Note: The source face is" in result.stderr
+        assert "Note: The face in the face picture is" in result.stderr
 
     @pytest.mark.parametrize(
         ("target", "face", "code", "words"),

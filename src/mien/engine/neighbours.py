@@ -54,9 +54,10 @@ def _same(first: Face, second: Face) -> bool:
 
 
 def room(outline: Float, neighbours: Sequence[Neighbour], shape: tuple[int, int], unit: float) -> Float:
-    """How far inside of a face's own ground each pixel lies: float32 of `shape`, in lengths of `unit`.
+    """How clearly each pixel is a face's own: float32 of `shape`, in lengths of `unit`.
 
-    Negative on the neighbours' ground. A face's ground is what it shows, and beside the faces what is nearer
+    That is how much further inside its outline a pixel lies than inside any neighbour's: negative on the
+    neighbours' ground. A face's ground is what it shows, and beside the faces what is nearer
     to it; so the grounds of neighbours don't overlap. outline: float32[36, 2] in pixels, as the neighbours'.
     """
     every = max(1, round(unit / STEPS))

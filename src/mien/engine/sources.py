@@ -11,8 +11,9 @@ from mien.engine.identity import embed
 from mien.engine.models import Network
 from mien.engine.pose import Pose, angle_between
 
-STRANGER = 0.5
-"""Cosine to the first picture below which a picture seems to show somebody else."""
+STRANGER = 0.55
+"""Cosine to the first picture below which a picture seems to show somebody else. Of ten people's pictures,
+grimaces and turned heads among them, 1 % fell below by mistake; of pictures of others, 84 % did."""
 
 FRONTAL_WITHIN = 20.0
 """Degrees. Depth is guessed, so a picture's proportions count less the further its head is turned: half at
