@@ -241,6 +241,11 @@ class TestRefusals:
             with pytest.raises(Unreachable, match="isn't Mien's"):
                 await client.account()
 
+    async def test_an_address_that_is_none_is_told_at_once(self) -> None:
+        async with AsyncClient("key", base_url="swap.example.com") as client:
+            with pytest.raises(Unreachable, match="http://"):
+                await client.account()
+
     async def test_types_that_are_not_known_yet_are_errors_all_the_same(self) -> None:
         refusal = {"error": {"type": "teapot", "message": "Short and stout.", "param": None}}
         response = httpx.Response(418, json=refusal, request=httpx.Request("GET", TARGET))

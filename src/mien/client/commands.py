@@ -124,19 +124,19 @@ def _format_of(output: str) -> Literal["png", "jpg", "webp"]:
 
 @contextmanager
 def _progress() -> Iterator[OnStage]:
-    """Yield what shows a stage: a bar on a terminal, and nothing elsewhere."""
+    """Yield what shows a stage: a bar on a terminal, gone in the end, and nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda stage: None
         return
-    with click.progressbar(
-        length=len(_STAGES), file=sys.stderr, item_show_func=lambda stage: stage or "", show_eta=False
-    ) as bar:
 
-        def show(stage: str) -> None:
-            place = _STAGES.index(stage) + 1 if stage in _STAGES else 0
-            bar.update(place - bar.pos, stage)
+    def show(stage: str) -> None:
+        done = _STAGES.index(stage) + 1 if stage in _STAGES else 0
+        click.echo(f"\r\x1b[K[{'#' * done:{len(_STAGES)}}] {stage} …", nl=False, err=True)
 
+    try:
         yield show
+    finally:
+        click.echo("\r\x1b[K", nl=False, err=True)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def send(call: Call) -> Flow[httpx.Response]:
         try:
             response: httpx.Response = yield call
         except httpx.HTTPError as error:
-            if is_last:
+            if is_last or isinstance(error, httpx.UnsupportedProtocol):
                 raise Unreachable(
                     f"The service can't be reached: {error or type(error).__name__}."
                 ) from error
