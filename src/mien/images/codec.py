@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image, ImageCms, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from mien.errors import TaskError
-from mien.images.containers import Container, Format, exif_orientation
+from mien.images.containers import Container, Format, bounded_exif, exif_orientation
 from mien.images.headers import DecodeLimits, OutputFormat, animated, check_size, damaged, read_header
 
 __all__ = ["DecodeLimits", "OutputFormat", "Picture", "decode", "encode"]
@@ -27,11 +27,13 @@ class Picture:
 
     `rgb` is `uint8[H, W, 3]`; `alpha` is `uint8[H, W]` (0 transparent, 255 opaque), or None when every pixel
     is opaque. Transparent pixels keep the colours that the file gives them. Both are read-only.
+    `exif` is a TIFF structure as the file has it, at most 64 kB and unchecked, or empty.
     """
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
     format: Format
+    exif: bytes = b""
 
 
 def decode(data: bytes, limits: DecodeLimits | None = None, *, param: str | None = None) -> Picture:
@@ -111,11 +113,11 @@ _DECODERS: dict[Format, type[ImageFile.ImageFile]] = {
 
 
 def _picture(image: Image.Image, container: Container) -> Picture:
-    icc, orientation = container.icc, container.orientation
+    icc, exif, orientation = container.icc, container.exif, container.orientation
     if container.format in ("avif", "heic"):
-        icc = image.info.get("icc_profile")
+        icc, exif = image.info.get("icc_profile"), bounded_exif(image.info.get("exif") or b"")
     if container.format == "avif":  # Pillow tells its rotation as if it were EXIF's; HEIC comes upright
-        orientation = exif_orientation(image.info.get("exif", b""))
+        orientation = exif_orientation(exif)
     colours, alpha = _split_alpha(image)
     if alpha is not None and alpha.min() == 255:
         alpha = None
@@ -124,6 +126,7 @@ def _picture(image: Image.Image, container: Container) -> Picture:
         rgb=_upright(rgb, orientation),
         alpha=None if alpha is None else _upright(alpha, orientation),
         format=container.format,
+        exif=exif,
     )
 
 

@@ -19,6 +19,9 @@ Format = Literal["jpeg", "png", "webp", "avif", "heic"]
 MAX_PROFILE_BYTES = 4 * 2**20
 """Colour profiles above this are ignored; the largest press profiles in use are about 3 MB."""
 
+MAX_EXIF_BYTES = 65_535
+"""What fits into the one segment that a JPEG has for it."""
+
 MAX_JPEG_SCANS = 200
 """Every scan of a progressive JPEG costs a pass over all its pixels. Encoders write about ten."""
 
@@ -38,8 +41,9 @@ class Container:
 
     `width` and `height` are pixels as stored, before orientation; where a file holds several pictures they
     are those of the largest, since a small one may be cut from it. `animated` says that there is more than
-    one frame. `orientation` is EXIF's, 1 to 8. `stream` is the file for the decoder. AVIF and HEIC have their
-    orientation and profile resolved by their decoders, which know to which of their items each belongs.
+    one frame. `orientation` is EXIF's, 1 to 8. `exif` is a TIFF structure as the file has it, at most 64 kB,
+    or empty. `stream` is the file for the decoder. AVIF and HEIC have their orientation, profile and EXIF
+    resolved by their decoders, which know to which of their items each belongs.
     """
 
     format: Format
@@ -49,6 +53,7 @@ class Container:
     animated: bool = False
     orientation: int = 1
     icc: bytes | None = None
+    exif: bytes = b""
 
 
 def read_container(data: bytes) -> Container | str:
@@ -68,6 +73,12 @@ def read_container(data: bytes) -> Container | str:
             return _read_isobmff(data, kind)
         case _:
             return kind
+
+
+def bounded_exif(exif: bytes) -> bytes:
+    """Return `exif` as a bare TIFF structure, or nothing if it's larger than any honest one."""
+    tiff = exif.removeprefix(b"Exif\0\0")
+    return tiff if len(tiff) <= MAX_EXIF_BYTES else b""
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -200,7 +211,12 @@ def _read_jpeg(data: bytes) -> Container:
     if size is None:
         raise ValueError("a JPEG without a frame")
     return Container(
-        "jpeg", *size, stream=b"".join(kept), orientation=exif_orientation(exif), icc=_join_profile(profile)
+        "jpeg",
+        *size,
+        stream=b"".join(kept),
+        orientation=exif_orientation(exif),
+        icc=_join_profile(profile),
+        exif=bounded_exif(exif),
     )
 
 
@@ -246,6 +262,7 @@ def _read_png(data: bytes) -> Container:
         animated=animated,
         orientation=exif_orientation(exif),
         icc=icc,
+        exif=bounded_exif(exif),
     )
 
 
@@ -314,6 +331,7 @@ def _read_webp(data: bytes) -> Container:
         animated=animated,
         orientation=exif_orientation(exif),
         icc=icc,
+        exif=bounded_exif(exif),
     )
 
 

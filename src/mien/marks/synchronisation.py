@@ -104,7 +104,8 @@ def _amplitudes(detail: NDArray[np.float32]) -> NDArray[np.float32]:
     spectrum = np.fft.rfft2(detail * np.sqrt(window).astype(np.float32), (rows, columns))
     amplitudes: NDArray[np.float32] = np.abs(spectrum).astype(np.float32)
     amplitudes /= cv2.blur(amplitudes, (31, 31)) + 1e-6
-    return np.minimum(amplitudes, _STRONGEST, out=amplitudes)
+    np.minimum(amplitudes, _STRONGEST, out=amplitudes)
+    return amplitudes
 
 
 def _pilot_score(
@@ -120,7 +121,8 @@ def _pilot_score(
     across = np.abs(across)
     inside = (np.abs(down) < rows // 2) & (across < amplitudes.shape[1])
     found = amplitudes[np.where(inside, down, 0), np.where(inside, across, 0)]
-    return np.where(inside, found, 1.0).mean(axis=1, dtype=np.float32)
+    scores: NDArray[np.float32] = np.where(inside, found, 1.0).mean(axis=1, dtype=np.float32)
+    return scores
 
 
 def _rotation(turn: float) -> NDArray[np.float64]:
@@ -156,7 +158,8 @@ def _interpolated_score(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=1.0,
     )
-    return found.mean(axis=1).astype(np.float32, copy=False)
+    scores: NDArray[np.float32] = found.mean(axis=1).astype(np.float32, copy=False)
+    return scores
 
 
 # Place ----------------------------------------------------------------------------------------------------
