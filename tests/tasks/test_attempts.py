@@ -110,7 +110,7 @@ async def test_both_addresses_are_fetched_at_the_same_time(
 ) -> None:
     opened = resources.settings.model_copy(update={"fetch_allowed_networks": (IPv4Network("127.0.0.0/8"),)})
     async with web_server(SOURCE, SOURCE, simultaneous=2) as address:
-        task = await create(address, address)
+        task = await create(f"{address}?target", f"{address}?source")
         await attempt(replace(resources, settings=opened), engines, uuid4(), task.id)
     task = await reread(task)
     assert task.state == "completed", task.error

@@ -4,11 +4,11 @@ Both are counted in the transaction that creates a task, behind the lock of the 
 `task_counts`: no two processes count at the same time, so that the limits are exact.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,6 +20,22 @@ _SOON = 2
 """Seconds until one of the tasks in flight may have ended."""
 
 
+# Made once, since this runs for every task, behind a lock.
+_TODAY: Final = func.timezone("UTC", func.clock_timestamp())
+_ROW: Final = insert(TaskCount).values(subject_id=bindparam("subject_id"), day=_TODAY, created=1)
+_IS_LATER: Final = TaskCount.day < _ROW.excluded.day  # a transaction that began yesterday must not count back
+_COUNT_TODAY: Final = _ROW.on_conflict_do_update(
+    index_elements=[TaskCount.subject_id],
+    set_={
+        "created": case((_IS_LATER, 1), else_=TaskCount.created + 1),
+        "day": func.greatest(TaskCount.day, _ROW.excluded.day),
+    },
+).returning(TaskCount.created)
+_COUNT_IN_FLIGHT: Final = select(func.count(), func.count().filter(Task.key_id == bindparam("key_id"))).where(
+    Task.account_id == bindparam("account_id"), Task.state.in_([State.QUEUED, State.RUNNING])
+)
+
+
 async def count(session: AsyncSession, caller: Principal) -> None:
     """Count a task whose row the session has just written.
 
@@ -28,9 +44,8 @@ async def count(session: AsyncSession, caller: Principal) -> None:
     limits = {caller.account_id: caller.limits}
     if caller.key_id and caller.key_limits:
         limits[caller.key_id] = caller.key_limits
-    created = await _count_today(session, list(limits))
-    for subject_id, limit in limits.items():
-        if created[subject_id] > limit.tasks_per_day:
+    for subject_id, limit in limits.items():  # the account comes first, so that its row's lock does
+        if await _count_today(session, subject_id) > limit.tasks_per_day:
             raise RateLimited(
                 f"{_whose(caller, subject_id)} may create {limit.tasks_per_day} tasks a day (UTC). Try again "
                 "tomorrow, or ask who runs this service for more.",
@@ -43,33 +58,15 @@ async def count(session: AsyncSession, caller: Principal) -> None:
         _check_in_flight(of_key, caller.key_limits, "This key")
 
 
-async def _count_today(session: AsyncSession, subject_ids: list[UUID]) -> Mapping[UUID, int]:
-    """How many tasks each has created today, with this one. The account comes first, so that its row's lock
-    does."""
-    today = func.timezone("UTC", func.clock_timestamp())
-    row = insert(TaskCount).values([{"subject_id": id, "day": today, "created": 1} for id in subject_ids])
-    # A transaction that began yesterday must not count back.
-    later = TaskCount.day < row.excluded.day
-    counted = row.on_conflict_do_update(
-        index_elements=[TaskCount.subject_id],
-        set_={
-            "created": case((later, 1), else_=TaskCount.created + 1),
-            "day": func.greatest(TaskCount.day, row.excluded.day),
-        },
-    ).returning(TaskCount.subject_id, TaskCount.created)
-    return {row.subject_id: row.created for row in await session.execute(counted)}
+async def _count_today(session: AsyncSession, subject_id: UUID) -> int:
+    """How many tasks it has created today, with this one."""
+    return (await session.execute(_COUNT_TODAY, {"subject_id": subject_id})).scalar_one()
 
 
 async def _count_in_flight(session: AsyncSession, caller: Principal) -> tuple[int, int]:
     """Of the account and of the key."""
-    is_open = Task.state.in_([State.QUEUED, State.RUNNING])
-    found = await session.execute(
-        select(
-            func.count(),
-            func.count().filter(Task.key_id == caller.key_id),
-        ).where(Task.account_id == caller.account_id, is_open)
-    )
-    of_account, of_key = found.one()
+    subjects = {"account_id": caller.account_id, "key_id": caller.key_id}
+    of_account, of_key = (await session.execute(_COUNT_IN_FLIGHT, subjects)).one()
     return of_account, of_key
 
 
