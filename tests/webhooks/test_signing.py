@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -42,6 +44,20 @@ def test_a_signature_is_the_hmac_of_id_timestamp_and_body() -> None:
         "webhook-timestamp": "1798113600",
         "webhook-signature": f"v1,{signature}",
     }
+
+
+def test_the_documented_receiver_takes_what_is_ours_and_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    secret, document = generate_secret(), (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    example = document.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(example.replace("whsec_…", secret), names)
+    body = '{"type":"task.completed","data":{"output":{"image_url":"https://example.com/result.png"}}}'
+    for key, status in ((secret, 204), (generate_secret(), 400)):
+        headers = signed_headers("message", datetime.now(UTC), body, [key])
+        assert names["handle"](body.encode(), headers) == status
+    assert capsys.readouterr().out == "https://example.com/result.png\n"
 
 
 def test_after_a_renewal_both_secrets_verify_until_the_overlap_is_over() -> None:
