@@ -161,6 +161,7 @@ class TestUsage:
         ("query", "param"),
         [
             ("from=yesterday", "from"),
+            ("from=0", "from"),
             ("to=2026-02-30", "to"),
             ("from=2026-02-02&to=2026-02-01", "from"),
             ("from=2025-01-01&to=2026-01-02", "from"),

@@ -1,11 +1,12 @@
 """The endpoints of accounts' credits: what there is, what was used, and how more is bought."""
 
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from mien.accounts.models import Account
 from mien.billing import ledger, orders, usage
@@ -63,6 +64,14 @@ async def _any_account_id(account_id: str) -> UUID:
         raise ledger.no_such_account() from None
 
 
+def _iso_only(value: object) -> object:
+    # Pydantic takes seconds since 1970 for dates as well, and they are a typing mistake here.
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise ValueError("must look like 2026-12-24")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_iso_only)]
 Payments = Annotated[PaymentProvider, Depends(_payments)]
 AnyAccountId = Annotated[UUID, Depends(_any_account_id)]
 OrderId = Annotated[UUID, Depends(_order_id)]
@@ -109,9 +118,9 @@ async def read_usage(
     shared: Shared,
     account_id: AccountId,
     from_: Annotated[
-        date | None, Query(alias="from", description="First day, in UTC. Default: 29 days before the last.")
+        Day | None, Query(alias="from", description="First day, in UTC. Default: 29 days before the last.")
     ] = None,
-    to: Annotated[date | None, Query(description="Last day, in UTC. Default: today.")] = None,
+    to: Annotated[Day | None, Query(description="Last day, in UTC. Default: today.")] = None,
     format: Annotated[
         Literal["json", "csv"] | None, Query(description="Default: what `Accept` asks for, else `json`.")
     ] = None,
