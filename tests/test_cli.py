@@ -113,6 +113,43 @@ class TestSwap:
         assert changed[:, 500:].any()
         assert not changed[:, :450].any()
 
+    def test_changes_several_faces_at_once(self, folder: Path, tmp_path: Path) -> None:
+        output, report = tmp_path / "result.png", tmp_path / "report.json"
+        options = ["--also", f"1={folder / 'face.jpg'}", "--report", str(report)]
+        result = mien("swap", folder / "pair.png", folder / "target.jpg", "-o", output, *options)
+        assert result.exit_code == 0, result.stderr
+        changed = (pixels(folder / "pair.png") != pixels(output)).any(axis=-1)
+        assert changed[:, 500:].any()
+        assert changed[:, :450].any()
+        assert len(json.loads(report.read_text())) == 2
+
+    def test_one_face_can_go_to_several(self, folder: Path, tmp_path: Path) -> None:
+        output = tmp_path / "result.png"
+        options = ["--target-index", "1", "--target-index", "0"]
+        result = mien("swap", folder / "pair.png", folder / "target.jpg", "-o", output, *options)
+        assert result.exit_code == 0, result.stderr
+        changed = (pixels(folder / "pair.png") != pixels(output)).any(axis=-1)
+        assert changed[:, 500:].any()
+        assert changed[:, :450].any()
+
+    def test_takes_several_pictures_of_a_person(self, folder: Path, tmp_path: Path) -> None:
+        output, report = tmp_path / "result.png", tmp_path / "report.json"
+        pictures = [folder / "face.jpg", folder / "face.jpg"]
+        result = mien("swap", folder / "target.jpg", *pictures, "-o", output, "--report", report)
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(report.read_text())["pictures"] == [0, 1]
+
+    def test_explains_itself_in_numbered_pictures(self, folder: Path, tmp_path: Path) -> None:
+        explained = tmp_path / "a" / "steps"
+        options = ["-o", str(tmp_path / "result.png"), "--explain", str(explained)]
+        result = mien("swap", folder / "target.jpg", folder / "face.jpg", *options)
+        assert result.exit_code == 0, result.stderr
+        names = sorted(path.name for path in explained.iterdir())
+        assert names[0] == "01-the-picture.png"
+        assert names[-2].endswith("-result.png")
+        assert names[-1] == "sheet.png"
+        assert min(opened(explained / "sheet.png").size) > 500
+
     def test_keeps_the_targets_transparency(self, folder: Path, tmp_path: Path) -> None:
         target = opened(folder / "target.jpg")
         alpha = Image.linear_gradient("L").resize(target.size)
@@ -189,6 +226,9 @@ class TestSwap:
             ["a.jpg", "b.jpg", "-o", "c.png", "--target-index", "-1"],
             ["a.jpg", "b.jpg", "-o", "c.png", "--quality", "101"],
             ["a.jpg", "b.jpg", "-o", "c.png", "--format", "gif"],
+            ["a.jpg", "b.jpg", "-o", "c.png", "--also", "b.jpg"],
+            ["a.jpg", "b.jpg", "-o", "c.png", "--also", "0=c.jpg"],
+            ["-", "b.jpg", "-o", "c.png", "--also", "1=-"],
         ],
     )
     def test_wrong_usage_is_code_2(self, arguments: list[str]) -> None:

@@ -17,10 +17,12 @@ from mien import (
     NoFaceFound,
     SwapOptions,
     SwapResult,
+    SwapsResult,
     TargetIndexOutOfRange,
 )
 from mien.engine.arrays import RGB, Float, Mask
 from mien.engine.eyes import CLOSED_EYE
+from mien.engine.faces import PictureFaces
 from mien.engine.geometry import FADE, eye_openness
 from mien.engine.identity import embed
 from mien.engine.models import Network
@@ -315,6 +317,128 @@ def test_swaps_that_make_no_sense_are_refused(
     picture = photo(3, "studio_portrait")[0]
     with pytest.raises(ValueError, match="swap"):
         swapper.swap_faces(picture, [FaceSwap((picture,) * count, index) for count, index in swaps])
+
+
+# Many faces ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowd(photo: Photos) -> RGB:
+    """Three heads cut so closely that their faces nearly touch, and a fourth over the edge of the third."""
+    strips = []
+    for person in (6, 1, 9):
+        picture, face = photo(person, "studio_portrait")
+        x0, _, x1, _ = (round(value) for value in face.box)
+        strips.append(picture[:, x0 + 6 : x1 - 6])
+    picture, face = photo(4, "studio_portrait")
+    x0, _, x1, _ = (round(value) for value in face.box)
+    canvas = np.hstack([*strips, np.full((800, x1 - x0 - 30, 3), 128, np.uint8)])
+    canvas[:, -(x1 - x0) :] = picture[:, x0:x1]
+    return resized(canvas, 0.6)
+
+
+@pytest.fixture(scope="module")
+def everyone(photo: Photos, swapper: FaceSwapper, crowd: RGB) -> tuple[list[FaceSwap], SwapsResult]:
+    """All faces of the crowd swapped, and how."""
+    usable = [index for index, face in enumerate(swapper.detect(crowd)) if face.usable]
+    swaps = [
+        FaceSwap((photo(person, "studio_portrait")[0],), index)
+        for person, index in zip((3, 8, 7, 10), usable, strict=True)
+    ]
+    return swaps, swapper.swap_faces(crowd, swaps)
+
+
+def test_faces_that_touch_do_not_show_in_each_other(
+    swapper: FaceSwapper, crowd: RGB, everyone: tuple[list[FaceSwap], SwapsResult]
+) -> None:
+    """Each pixel belongs to one face, and is what it would be if that face alone were swapped."""
+    swaps, together = everyone
+    expected, times_changed = crowd.copy(), np.zeros(crowd.shape[:2], int)
+    for swap in swaps:
+        alone = swapper.swap(crowd, swap.sources[0], swap.target_index).image
+        touched = changed(crowd, alone)
+        assert touched.any()
+        expected[touched] = alone[touched]
+        times_changed += touched
+    assert times_changed.max() == 1
+    np.testing.assert_array_equal(together.image, expected)
+
+
+def test_the_order_of_swaps_does_not_matter(
+    swapper: FaceSwapper, crowd: RGB, everyone: tuple[list[FaceSwap], SwapsResult]
+) -> None:
+    swaps, together = everyone
+    backwards = swapper.swap_faces(crowd, swaps[::-1])
+    np.testing.assert_array_equal(backwards.image, together.image)
+    for one, other in zip(backwards.reports[::-1], together.reports, strict=True):
+        assert one.similarity_to_source == other.similarity_to_source
+
+
+def test_every_face_becomes_its_source(everyone: tuple[list[FaceSwap], SwapsResult]) -> None:
+    _, together = everyone
+    assert [report.faces for report in together.reports] == [4] * 4
+    assert min(report.similarity_to_source for report in together.reports) > 0.5
+    assert all(r.similarity_to_source > r.similarity_to_target for r in together.reports)
+
+
+def test_pictures_are_looked_at_once(
+    photo: Photos, swapper: FaceSwapper, crowd: RGB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+
+    class Watched(PictureFaces):
+        def __init__(self, image: RGB, detector: Network, mesh: Network) -> None:
+            looked_at.append(image.shape)
+            super().__init__(image, detector, mesh)
+
+    monkeypatch.setattr("mien.engine.swapper.PictureFaces", Watched)
+    source = photo(3, "studio_portrait")[0]
+    swapper.swap_faces(crowd, [FaceSwap((source,), index) for index in range(3)])
+    assert looked_at == [crowd.shape, source.shape]
+
+
+def test_steps_of_every_face_are_announced(photo: Photos, swapper: FaceSwapper, crowd: RGB) -> None:
+    heard: list[Step] = []
+    source = photo(3, "studio_portrait")[0]
+    result = swapper.swap_faces(crowd, [FaceSwap((source,), k) for k in (0, 1)], on_step=heard.append)
+    first, *each, last = get_args(Step)
+    assert heard == [first, *each, *each, last, last]
+    assert all(list(report.milliseconds) == [first, *each, last] for report in result.reports)
+
+
+def test_several_pictures_of_one_person_are_told_apart_in_the_report(
+    photo: Photos, swapper: FaceSwapper
+) -> None:
+    pictures = [photo(person, kind)[0] for person, kind in ((3, "amateur_posture"), (3, "studio_portrait"))]
+    target = photo(6, "amateur_selfie")[0]
+    report = swapper.swap(target, [*pictures, photo(8, "studio_portrait")[0]]).report
+    assert (report.pictures, report.texture_from, report.strangers) == ((0, 1), 1, (2,))
+    assert "Face picture 3 seems to show somebody else. It was left out." in report.warnings
+    alone = swapper.swap(target, pictures[0]).report
+    assert report.quality > alone.quality
+    assert report.resolution_gap < 0.5 * alone.resolution_gap
+
+
+# Intermediate pictures -------------------------------------------------------------------------------------
+
+
+def test_intermediate_pictures_are_shown_and_change_nothing(
+    photo: Photos, swapper: FaceSwapper, swapped: Swapped
+) -> None:
+    shown: list[tuple[str, RGB]] = []
+    result = swapper.swap(
+        photo(9, "amateur_selfie")[0],
+        photo(3, "studio_portrait")[0],
+        on_picture=lambda name, picture: shown.append((name, picture)),
+    )
+    np.testing.assert_array_equal(result.image, swapped(3, 9).image)
+    names = [name for name, _ in shown]
+    assert names[0] == "the picture"
+    assert names[-1] == "result"
+    assert len(set(names)) == len(names)
+    assert all(picture.dtype == np.uint8 and picture.ndim == 3 for _, picture in shown)
+    before, after = shown[0][1], shown[-1][1]
+    assert 0.2 < changed(before, after).mean() < 0.95
 
 
 # Inputs ----------------------------------------------------------------------------------------------------
