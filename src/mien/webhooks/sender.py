@@ -33,7 +33,7 @@ _TIMEOUT: Final = 15.0  # seconds until the receiver has answered with a status
 _BODY_TIMEOUT: Final = 2.0  # seconds for the body, of which nothing depends
 _BODY_KEPT: Final = 1024  # bytes
 # An attempt that hasn't ended by then has been forgotten.
-_PATIENCE: Final = timedelta(minutes=1)
+_PATIENCE: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
