@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mien import Face
 from mien.engine.arrays import RGB, Float
-from mien.engine.detection import OVERLAP, SCORE, SMALL_FACE, Detections, detect
+from mien.engine.detection import OVERLAP, SCORE, SMALL_FACE, Detections, detect, detect_largest
 from mien.engine.models import Network
 
 Photo = tuple[RGB, Face]
@@ -131,6 +131,30 @@ def test_small_faces_are_looked_for_at_a_larger_size(photo: Photos, detector: Ne
     x, y = centres(found)[1]
     assert 1400 < x < 1500
     assert 1200 < y < 1300
+
+
+@pytest.mark.parametrize("kind", ["studio_portrait", "amateur_selfie"])
+@pytest.mark.parametrize("person", [1, 5, 8])
+def test_the_largest_face_alone_is_found_with_less_work(
+    photo: Photos, detector: Network, person: int, kind: str
+) -> None:
+    picture, _ = photo(person, kind)
+    looks: list[int] = []
+
+    def watched(batch: Float) -> dict[str, Float]:
+        looks.append(max(batch.shape[2:]))
+        return detector(batch)
+
+    alone = detect_largest(picture, cast(Network, watched))
+    assert looks == [320]
+    thorough = detect(picture, detector)
+    side = (thorough.boxes[0, 2:] - thorough.boxes[0, :2]).max()
+    np.testing.assert_allclose(alone.boxes[0], thorough.boxes[0], atol=0.15 * side)
+
+
+def test_among_several_faces_the_largest_is_told_by_a_closer_look(photo: Photos, detector: Network) -> None:
+    canvas = collage(photo, (1600, 1600), (1, 1100, 1000, 450), (2, 0, 0, 900))
+    np.testing.assert_array_equal(detect_largest(canvas, detector).boxes, detect(canvas, detector).boxes)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from mien.engine.arrays import RGB, Float
-from mien.engine.detection import Detections, detect, look_again
+from mien.engine.detection import Detections, detect, detect_largest, look_again
 from mien.engine.landmarks import eye_distance, find_landmarks
 from mien.engine.models import Network
 from mien.engine.pose import Pose, estimate_pose
@@ -84,11 +84,11 @@ class Face:
 class PictureFaces:
     """The faces of one picture, largest first: found at once, looked at closely only when asked for."""
 
-    def __init__(self, image: RGB, detector: Network, mesh: Network) -> None:
-        """image: uint8[H, W, 3] RGB."""
+    def __init__(self, image: RGB, detector: Network, mesh: Network, only_largest: bool = False) -> None:
+        """image: uint8[H, W, 3] RGB. only_largest: face number 0 is all that will be asked for."""
         self.image = image
         self._detector, self._mesh = detector, mesh
-        self._found = detect(image, detector)
+        self._found = (detect_largest if only_largest else detect)(image, detector)
         self._looked_at: dict[int, Face] = {}
 
     def __len__(self) -> int:

@@ -9,11 +9,15 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float
 from mien.engine.models import Network
+from mien.engine.scaling import shrink
 from mien.engine.topology import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 CROP = 192
 SURROUNDINGS = 1.4
 """How far, in lengths of the detector's box, the passes may look from its centre."""
+
+EVEN = 8
+"""Windows have sides of so many pixels, so that halving them twice or thrice loses no row."""
 
 CROP_EXTENTS = (1.5, 1.35, 1.35)
 """Sides of the crops of the passes, in lengths of the face. The first comes from the detector and is loose;
@@ -48,13 +52,14 @@ def _surroundings(image: RGB, box: Float) -> tuple[RGB, tuple[Float, Float]]:
     height, width = image.shape[:2]
     low = np.clip(np.floor(centre - SURROUNDINGS * extent).astype(int), 0, [width - 1, height - 1])
     high = np.clip(np.ceil(centre + SURROUNDINGS * extent).astype(int), low + 1, [width, height])
+    high = np.maximum(low + (high - low) // EVEN * EVEN, low + 1)
     window = image[low[1] : high[1], low[0] : high[0]]
     scale = 2 * CROP / (min(CROP_EXTENTS) * extent)
     if scale >= 1:
         return window, (np.ones(2), low.astype(np.float64))
     size = np.maximum(1, np.round((high - low) * scale).astype(int))
     zoom = (high - low) / size
-    small = cv2.resize(window, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+    small = shrink(window, int(size[0]), int(size[1]))
     # picture pixel = zoom × (small pixel + ½) − ½ + corner
     return small, (zoom, zoom / 2 - 0.5 + low)
 
@@ -106,12 +111,15 @@ def _shrunk(image: RGB, crop_from_image: Float, size: int, scale: float) -> tupl
     height, width = image.shape[:2]
     left, top = np.clip(np.floor(seen.min(axis=0)).astype(int), 0, [width - 1, height - 1])
     right, bottom = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 1, [left + 1, top + 1], [width, height])
+    right, bottom = (
+        max(end - (end - start) % EVEN, start + 1) for start, end in ((left, right), (top, bottom))
+    )
     window = image[top:bottom, left:right]
     columns, rows = (max(1, round(side * scale * 2)) for side in (right - left, bottom - top))
-    small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
+    small = shrink(window, columns, rows)
     zoom = np.array([(right - left) / columns, (bottom - top) / rows])
     # picture pixel = zoom × (small pixel + ½) − ½ + corner
     shift = zoom / 2 - 0.5 + [left, top]
     linear = crop_from_image[:, :2] * zoom
     offset = crop_from_image[:, :2] @ shift + crop_from_image[:, 2]
-    return np.asarray(small, np.uint8), np.column_stack([linear, offset])
+    return small, np.column_stack([linear, offset])

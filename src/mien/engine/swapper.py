@@ -141,21 +141,24 @@ class FaceSwapper:
         ]
         return SwapsResult(image, tuple(reports))
 
-    def _faces(self, image: RGB) -> PictureFaces:
-        return PictureFaces(image, self._detector, self._mesh)
+    def _faces(self, image: RGB, only_largest: bool = False) -> PictureFaces:
+        return PictureFaces(image, self._detector, self._mesh, only_largest)
 
     def _find_sources(self, swaps: Sequence[FaceSwap]) -> list[Source]:
         """Each picture is looked at once, and each source made once, however many faces it goes to."""
-        looked_at: dict[int, PictureFaces] = {}
+        looked_at: dict[tuple[int, bool], PictureFaces] = {}
         found: dict[tuple[int, ...], Source] = {}
         sources = []
         for number, swap in enumerate(swaps):
-            for picture in swap.sources:
-                if id(picture) not in looked_at:
-                    looked_at[id(picture)] = self._faces(_checked(picture, "source"))
+            wanted = [
+                (id(picture), swap.source_index == 0 and n == 0) for n, picture in enumerate(swap.sources)
+            ]
+            for picture, look in zip(swap.sources, wanted, strict=True):
+                if look not in looked_at:
+                    looked_at[look] = self._faces(_checked(picture, "source"), only_largest=look[1])
             key = (*map(id, swap.sources), swap.source_index)
             if key not in found:
-                pictures = [looked_at[id(picture)] for picture in swap.sources]
+                pictures = [looked_at[look] for look in wanted]
                 found[key] = find_source(pictures, swap.source_index, self._embedder, number)
             sources.append(found[key])
         return sources
@@ -269,7 +272,7 @@ def swap_face(
             layers,
             {"light of the picture": their_light, "light of the face picture": our_light},
             relit,
-            {},
+            masks.layers,
             mask,
             matched,
             face,
