@@ -387,9 +387,9 @@ def test_pictures_are_looked_at_once(
     looked_at = []
 
     class Watched(PictureFaces):
-        def __init__(self, image: RGB, detector: Network, mesh: Network) -> None:
+        def __init__(self, image: RGB, *networks: Any, **options: Any) -> None:
             looked_at.append(image.shape)
-            super().__init__(image, detector, mesh)
+            super().__init__(image, *networks, **options)
 
     monkeypatch.setattr("mien.engine.swapper.PictureFaces", Watched)
     source = photo(3, "studio_portrait")[0]

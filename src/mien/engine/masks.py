@@ -25,10 +25,11 @@ BEARD_EDGE = 0.68
 
 @dataclass(frozen=True)
 class Masks:
-    """face: all layers joined. covered: share of the face that something stands in front of. beard_kept:
-    whether the target's beard stays."""
+    """face: all layers joined. layers: each by its name. covered: share of the face that something stands in
+    front of. beard_kept: whether the target's beard stays."""
 
     face: Float
+    layers: dict[str, Float]
     covered: float
     beard_kept: bool
 
@@ -49,12 +50,17 @@ def face_masks(
     width = face_width / raster.cell
     outline = outline_mask(raster, width)
     front = in_front(raster, skin, target_light, width)
-    layers = [outline, raster.interpolate(seen[:, None])[..., 0].clip(0, 1), 1 - front]
+    layers = {
+        "outline": outline,
+        "what the face picture shows": raster.interpolate(seen[:, None])[..., 0].clip(0, 1),
+        "nothing in front": 1 - front,
+    }
     beard_kept = wears_beard(target_light, skin) and not wears_beard(source_light, skin)
     if beard_kept:
-        layers.append(1 - beard_mask(raster, skin, target_light, width))
+        layers["no beard to keep"] = 1 - beard_mask(raster, skin, target_light, width)
     covered = float((front * outline).sum() / max(float(outline.sum()), 1e-6))
-    return Masks(np.minimum.reduce(layers).astype(np.float32), covered, beard_kept)
+    face = np.minimum.reduce(list(layers.values())).astype(np.float32)
+    return Masks(face, layers, covered, beard_kept)
 
 
 def outline_mask(raster: Raster, width: float) -> Float:
