@@ -57,7 +57,7 @@ def decode(received: NDArray[np.float32], key: bytes) -> Decoded:
         return Decoded(0, 0.0)
     tag, total = 0, 0.0
     for index in range(_SYMBOLS):
-        spread = np.zeros(2**_SYMBOL_BITS)
+        spread = np.zeros(2**_SYMBOL_BITS, np.float32)
         np.add.at(spread, columns[index::_SYMBOLS], soft[index::_SYMBOLS])
         correlation = _walsh_hadamard(spread)
         symbol = int(correlation.argmax())
@@ -90,11 +90,16 @@ def _code(length: int, key: bytes) -> tuple[NDArray[np.uint16], NDArray[np.float
     return columns, signs
 
 
-def _walsh_hadamard(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Σ_c values[c]·(−1)^|c & s| for all s: the fast Walsh-Hadamard transform, natural order."""
-    half = 1
-    while half < len(values):
-        pairs = values.reshape(-1, 2, half)
-        values = np.stack((pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]), axis=1).reshape(-1)
-        half *= 2
-    return values
+def _walsh_hadamard(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return Σ_c values[c]·(−1)^|c & s| for all s: the fast transform, for the high and the low half of the
+    bits one after the other, which keeps what is added next to each other in memory."""
+    side = 2 ** (_SYMBOL_BITS // 2)
+    rows = values.reshape(side, side)
+    for _ in range(2):
+        half = 1
+        while half < side:
+            pairs = rows.reshape(-1, 2, half, side)
+            rows = np.stack((pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]), axis=1)
+            half *= 2
+        rows = np.ascontiguousarray(rows.reshape(side, side).T)
+    return rows.reshape(-1)

@@ -45,7 +45,8 @@ def draw_label(
     letters, plate = letters[visible][..., None], plate[visible][..., None]
 
     marked = rgb.copy()
-    shaded = marked[region] + (_GROUND - marked[region]) * (_OPACITY * plate)
+    before = marked[region].astype(np.float32)
+    shaded = before + (_GROUND - before) * (_OPACITY * plate)
     marked[region] = np.rint(shaded + (_INK - shaded) * letters).astype(np.uint8)
     if alpha is not None:
         alpha = alpha.copy()

@@ -195,7 +195,7 @@ def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _webp_header(chunks: dict[bytes, bytes]) -> bytes:
     """Return the VP8X chunk for a file that has only a picture."""
     if b"VP8L" in chunks:
-        (bits,) = struct.unpack_from("<I", chunks[b"VP8L"], 1)
+        bits = int.from_bytes(chunks[b"VP8L"][1:5], "little")
         width, height, flags = bits & 0x3FFF, bits >> 14 & 0x3FFF, _WEBP_ALPHA if bits >> 28 & 1 else 0
     else:
         width, height = (side - 1 & 0x3FFF for side in struct.unpack_from("<HH", chunks[b"VP8 "], 6))

@@ -7,6 +7,7 @@ and the pilots' phases say where the tile begins, and which way round it is.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -20,7 +21,10 @@ SIDE: Final = 1024
 
 _SCALES: Final = (0.35, 4.0)
 _SCALE_STEP: Final = 0.0015
-_TURN_STEP: Final = np.radians(0.1)
+_TURN_STEP: Final = 0.1
+"""Steps of the search for a picture with `SIDE` pixels along a side, relative and in degrees. Smaller ones
+have coarser spectra, and take longer steps."""
+
 _STRONGEST: Final = 4.0
 """Amplitudes in the spectrum above this many times their surroundings count no more: no single edge or
 grid in the picture shall outweigh the other pilots."""
@@ -63,24 +67,21 @@ def residual(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.clip(detail, -2.5, 2.5, out=detail)
 
 
-def poses(detail: NDArray[np.float32], turns: NDArray[np.float64], count: int) -> list[Pose]:
-    """Return the `count` most likely poses with one of the `turns` (radians), the best first."""
+def poses(detail: NDArray[np.float32], max_turn: float, count: int) -> list[Pose]:
+    """Return the `count` most likely poses turned by up to `max_turn` degrees, the best first."""
     amplitudes = _amplitudes(detail)
-    scales = np.exp(np.arange(np.log(_SCALES[0]), np.log(_SCALES[1]), _SCALE_STEP))
+    coarseness = max(1.0, SIDE / max(detail.shape))
+    scale_step, turn_step = coarseness * _SCALE_STEP, coarseness * _TURN_STEP
+    scales = np.exp(np.arange(np.log(_SCALES[0]), np.log(_SCALES[1]), scale_step))
+    turns = np.radians(np.arange(-(max_turn // turn_step), max_turn // turn_step + 1) * turn_step)
     scores = np.stack([_pilot_score(amplitudes, scales, turn) for turn in turns])
     found = []
     for _ in range(count):
         row, column = np.unravel_index(scores.argmax(), scores.shape)
-        found.append(_refined(amplitudes, float(scales[column]), float(turns[row])))
+        near = Pose(float(scales[column]), float(turns[row]))
+        found.append(_refined(amplitudes, near, scale_step, float(np.radians(turn_step))))
         scores[max(0, row - 4) : row + 5, max(0, column - 5) : column + 6] = -np.inf
     return found
-
-
-def turns_within(degrees: float) -> NDArray[np.float64]:
-    """Return the turns to search, in radians, from −`degrees` to `degrees`."""
-    steps = int(np.radians(degrees) / _TURN_STEP)
-    turns: NDArray[np.float64] = np.arange(-steps, steps + 1) * _TURN_STEP
-    return turns
 
 
 def placements(detail: NDArray[np.float32], pose: Pose) -> Iterator[Placement]:
@@ -130,12 +131,13 @@ def _rotation(turn: float) -> NDArray[np.float64]:
     return np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
 
 
-def _refined(amplitudes: NDArray[np.float32], scale: float, turn: float) -> Pose:
+def _refined(amplitudes: NDArray[np.float32], near: Pose, scale_step: float, turn_step: float) -> Pose:
     """Look around between the steps of the search, ever closer."""
+    scale, turn = near.scale, near.turn
     smooth = cv2.GaussianBlur(amplitudes, (0, 0), 1.0).astype(np.float32, copy=False)
     for reach in (1.0, 0.4):
-        turns = turn + np.linspace(-1, 1, 7) * reach * _TURN_STEP
-        scales = scale * (1 + np.linspace(-1, 1, 11) * reach * 2 * _SCALE_STEP)
+        turns = turn + np.linspace(-1, 1, 7) * reach * turn_step
+        scales = scale * (1 + np.linspace(-1, 1, 11) * reach * 2 * scale_step)
         scores = np.stack([_interpolated_score(smooth, scales, each) for each in turns])
         row, column = np.unravel_index(scores.argmax(), scores.shape)
         scale, turn = float(scales[column]), float(turns[row])
@@ -224,12 +226,20 @@ def _offsets(spectrum: NDArray[np.complex64], count: int) -> Iterator[Placement]
         yield Placement(strength / norm, spectrum, down, across)
 
 
+_BETWEEN: Final = np.arange(-3, 4) / 4
+
+
 def _between_cells(pilots: NDArray[np.complex64], down: float, across: float) -> tuple[float, float, float]:
     """Return the offset near (`down`, `across`) where the pilots agree best, and their sum there."""
+    here = pilots * moved(waves().pilots, -down, -across)
+    sums = (_nearby() @ here).real
+    best = int(sums.argmax())
+    y, x = divmod(best, len(_BETWEEN))
+    return down + float(_BETWEEN[y]), across + float(_BETWEEN[x]), float(sums[best])
+
+
+@lru_cache(maxsize=1)
+def _nearby() -> NDArray[np.complex64]:
+    """Return the factors of the pilots for all places between two cells, complex64[places, pilots]."""
     points = waves().pilots
-    best = (-np.inf, down, across)
-    for y in np.arange(down - 0.75, down + 0.76, 0.25):
-        for x in np.arange(across - 0.75, across + 0.76, 0.25):
-            total = float(np.sum(pilots * moved(points, -y, -x)).real)
-            best = max(best, (total, float(y), float(x)))
-    return best[1], best[2], best[0]
+    return np.stack([moved(points, -float(y), -float(x)) for y in _BETWEEN for x in _BETWEEN])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.marks import codeword
 from mien.marks.pattern import TILE, at, moved, tile, waves
-from mien.marks.synchronisation import SIDE, Placement, Pose, placements, poses, residual, turns_within
+from mien.marks.synchronisation import SIDE, Placement, Pose, placements, poses, residual
 
 MAX_CHANCE: Final = 1e-7
 """Of ten million unmarked pictures fewer than one looks as if it were marked, whatever they show."""
@@ -130,8 +130,8 @@ def _rounds(rgb: NDArray[np.uint8], detail: NDArray[np.float32]) -> Iterator[lis
     untouched = Pose(_tile_pixels(height, width) / TILE * shrunk)
     resized = Pose(math.sqrt(detail.size) / SIDE)
     yield [untouched, resized]
-    yield poses(detail, turns_within(0.2), 4)
-    yield poses(detail, turns_within(_MAX_TURN), 6)
+    yield poses(detail, 0.2, 4)
+    yield poses(detail, _MAX_TURN, 6)
 
 
 def _decode(placement: Placement, key: bytes) -> codeword.Decoded:
