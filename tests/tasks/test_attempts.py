@@ -18,7 +18,7 @@ from mien.images.codec import decode
 from mien.resources import Resources
 from mien.settings import load_settings
 from mien.storage import objects
-from mien.tasks import creation, inputs, queries
+from mien.tasks import creation, inputs, queries, service
 from mien.tasks.attempts import attempt, give_back
 from mien.tasks.engines import Engines
 from mien.tasks.models import Task
@@ -219,3 +219,42 @@ async def test_a_canceled_attempt_is_given_back(
     with pytest.raises(asyncio.CancelledError):
         await trying
     assert (await reread(task)).state == "queued"
+
+
+async def test_a_running_task_that_is_canceled_stops_at_its_next_step_and_its_engine_goes_on(
+    resources: Resources, engines: Engines, caller: Principal, create: Create, reread: ByTask
+) -> None:
+    task = await create(TARGET, SOURCE)
+    pid = await engine_pid(engines)
+    trying = asyncio.create_task(attempt(resources, engines, uuid4(), task.id))
+    await stage(resources, task.id, "detecting")
+    await service.cancel(resources, caller.account_id, task.id)
+    await trying
+    task = await reread(task)
+    assert (task.state, task.stage) == ("canceled", "canceled")
+    assert await stored(resources) == []
+    assert await engine_pid(engines) == pid
+
+
+async def test_a_completed_task_says_what_it_took_and_what_each_swap_measured(
+    resources: Resources, engines: Engines, caller: Principal, reread: ByTask
+) -> None:
+    wanted = FaceSwapRequest(
+        model="face-swap",
+        image=TARGET,
+        face_images=[SOURCE, SOURCE],
+        output_format="jpg",
+        quality=50,
+        max_size=200,
+    )
+    task = (await creation.create(resources, caller, "request-1", wanted)).task
+    await attempt(resources, engines, uuid4(), task.id)
+    task = await reread(task)
+    assert task.state == "completed", task.error
+    assert task.result and max(task.result["width"], task.result["height"]) == 200
+    assert task.result_key and task.result_key.endswith("/face-swap.jpg")
+    assert task.reports and len(task.reports) == 1
+    assert task.timings
+    steps = list(task.timings)
+    assert steps[:4] == ["queued", "fetching", "waiting", "decoding"]
+    assert steps[-2:] == ["marking", "storing"]
