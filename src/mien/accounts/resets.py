@@ -77,7 +77,9 @@ async def request(resources: Resources, email: str) -> None:
     assert reset_id  # noqa: S101 - what an INSERT without conflicts returns
     address = _link(resources, reset_id)
     if resources.settings.smtp_url is None:
-        logger.warning("password reset asked for; no mail server is set", account_id=account_id, link=address)
+        logger.warning(
+            "password reset asked for; no mail server is set", account_id=str(account_id), link=address
+        )
         return
     text = _TEXT.format(email=email, public_url=resources.settings.public_url, link=address)
     await mail.send(resources.settings, email, _SUBJECT, text)
