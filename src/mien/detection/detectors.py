@@ -33,7 +33,7 @@ class Found:
 class Detectors:
     """Up to `settings.detectors` processes; one that dies or takes too long costs its own picture only.
 
-    async with detectors.place():               # before anything of a picture is in memory
+    async with detectors.place():               # before a picture is fetched
         found = await detectors.detect(…)
     """
 

@@ -61,8 +61,8 @@ async def detect_faces(
     request_id: RequestId,
 ) -> FacesAnswer:
     """Find the faces of a picture, in the order that a face swap counts them in. Costs nothing."""
+    wanted = await read_body(request, FaceDetectRequest, max_text=shared.settings.max_body_bytes)
     async with detectors.place():
-        wanted = await read_body(request, FaceDetectRequest, max_text=shared.settings.max_body_bytes)
         try:
             picture = await inputs.read(shared, account_id, "image", wanted.image)
             found = await detectors.detect(picture, annotate=wanted.annotate, log={"request_id": request_id})
