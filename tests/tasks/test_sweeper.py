@@ -2,14 +2,16 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 
+from mien.http.principal import Principal
 from mien.resources import Resources
 from mien.storage import objects
-from mien.tasks import endings
+from mien.tasks import creation, endings, idempotency
 from mien.tasks.endings import Result
-from mien.tasks.models import Task
-from mien.tasks.sweeper import expire, sweep
+from mien.tasks.models import IdempotencyKey, Task
+from mien.tasks.requests import FaceSwapRequest
+from mien.tasks.sweeper import expire, forget_idempotency_keys, sweep
 
 Queue = Callable[[], Awaitable[Task]]
 ByTask = Callable[[Task], Awaitable[Task]]
@@ -88,3 +90,17 @@ async def test_killed_between_forgetting_and_deleting_it_does_the_rest_next_time
             await expire(resources)
     await sweep(resources, older_than=AT_ONCE)
     assert await keys(resources) == set()
+
+
+async def test_idempotency_keys_are_forgotten_after_a_day(resources: Resources, caller: Principal) -> None:
+    wanted = FaceSwapRequest(model="face-swap", image=b"target", face_image=b"source")
+    for key in ("old", "young"):
+        await creation.create(resources, caller, "request-1", wanted, key)
+    async with resources.sessions.begin() as session:
+        aged = IdempotencyKey.created_at - idempotency.KEPT
+        await session.execute(
+            update(IdempotencyKey).where(IdempotencyKey.key == "old").values(created_at=aged)
+        )
+    await forget_idempotency_keys(resources)
+    async with resources.sessions() as session:
+        assert (await session.scalars(select(IdempotencyKey.key))).all() == ["young"]
