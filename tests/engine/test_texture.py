@@ -12,8 +12,8 @@ from mien.engine.arrays import RGB, Float
 from mien.engine.geometry import normals
 from mien.engine.raster import rasterise
 from mien.engine.scene import FACE_WIDTH
-from mien.engine.texture import cut_source, sample, texture_layers, visibility
-from mien.engine.topology import MESH_POINTS, NOSE_TIP, OVAL
+from mien.engine.texture import cut_source, sample, shown_by_itself, texture_layers, visibility
+from mien.engine.topology import LEFT_EYE, MESH_POINTS, NOSE_TIP, OVAL, sideways
 
 Heads = Callable[..., Float]
 Photo = tuple[RGB, Face]
@@ -138,3 +138,16 @@ def test_a_turned_head_hides_its_far_side(drawn_head: Heads) -> None:
     assert frontal[[RIGHT_CHEEK, LEFT_CHEEK]].min() > 0.9
     assert turned[RIGHT_CHEEK] > 0.7
     assert turned[LEFT_CHEEK] < 0.1
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_from_a_half_profile_on_the_whole_far_half_is_mirrored(drawn_head: Heads, turn: int) -> None:
+    share = shown_by_itself(normals(drawn_head(yaw=turn * 0.85)))
+    far = sideways() * turn
+    assert (share[far < 0] == 1).all()
+    assert (share[far > 0.15] == 0).all()
+
+
+def test_a_slightly_turned_head_keeps_its_far_eye(drawn_head: Heads) -> None:
+    share = shown_by_itself(normals(drawn_head(yaw=0.3)))
+    assert share[LEFT_EYE].min() > 0.9

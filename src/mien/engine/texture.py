@@ -12,10 +12,17 @@ from mien.engine.arrays import RGB, Float
 from mien.engine.geometry import normals, smoothstep
 from mien.engine.mouth import tuck_lips
 from mien.engine.raster import Raster
-from mien.engine.topology import MESH_POINTS, mirror
+from mien.engine.topology import MESH_POINTS, mirror, sideways
 
 MIRROR_FROM = 0.02
 """Share of the visible face that the source must hide before mirroring is worth its time."""
+
+
+HALF_PROFILE = (24.0, 34.0)
+"""Degrees of yaw between which normals stop deciding what is mirrored."""
+
+FAR_HALF = (0.02, 0.12)
+"""Eye distances beside the nose's ridge between which the mirrored half begins."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +74,14 @@ class Layers:
 
 
 def texture_layers(raster: Raster, target: Float, patch: SourcePatch) -> Layers:
-    """Sample the source once, or once for each half of the face. target: float32[478, 3], the target's mesh."""
+    """Sample the source once, or once for each half of the face. target: float32[478, 3], its mesh."""
     points = tuck_lips(patch.points, target)
     coordinates = source_coordinates(raster, points[:MESH_POINTS])
     own = sample(patch.image, raster.enlarge(coordinates))
 
     here = visibility(patch.normals)
     there = here[mirror()]
-    share = 1 - smoothstep(there - here, 0.15, 0.6)
+    share = shown_by_itself(patch.normals)
     wanted = visibility(normals(target))
     mirrored = float(np.average(1 - share, weights=wanted))
     if mirrored < MIRROR_FROM:
@@ -115,3 +122,18 @@ def sample(source: RGB, coordinates: Float) -> RGB:
 def visibility(normals: Float) -> Float:
     """float[468] in [0, 1]: 0 for skin seen edge-on or from behind."""
     return smoothstep(normals[:, 2], 0.12, 0.45)
+
+
+def shown_by_itself(normals: Float) -> Float:
+    """float[468] in [0, 1]: which points take their texture from their own side of the source's face, 0 where
+    the other side, mirrored, shows them better.
+
+    Normals decide up to a half profile; from there the whole far half is mirrored, since what faces the
+    viewer in the far eye's socket is hidden by the nose. normals: float64[468, 3], the source's.
+    """
+    here = visibility(normals)
+    by_normals = 1 - smoothstep(here[mirror()] - here, 0.15, 0.6)
+    across, _, ahead = normals.mean(axis=0)
+    by_side = 1 - smoothstep(sideways() * np.sign(across), *FAR_HALF)
+    turned = smoothstep(np.degrees(np.arctan2(abs(across), ahead)), *HALF_PROFILE)
+    return np.asarray(by_normals + turned * (by_side - by_normals))

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from mien.engine.arrays import Index
+from mien.engine.arrays import Float, Index
 from mien.engine.models import load_table
 
 MESH_POINTS = 468
@@ -74,3 +74,10 @@ def mirror() -> Index:
     mirrored = vertices * [-1, 1, 1]
     distance = np.linalg.norm(mirrored[:, None] - vertices[None], axis=2)
     return np.asarray(distance.argmin(axis=1))
+
+
+@cache
+def sideways() -> Float:
+    """float[468]: where each point lies across the face, in eye distances, positive on the person's left."""
+    x = load_table("canonical_face_468.npz")["vertices_cm"][:, 0].astype(np.float64)
+    return np.asarray(x / (x[LEFT_EYE_OUTER] - x[RIGHT_EYE_OUTER]))
