@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mien.engine.explanation import CAPTION, TILE, contact_sheet
+from mien.engine.explanation import CAPTION, PAPER, TILE, contact_sheet
 
 
 def test_every_picture_has_its_place_and_caption() -> None:
@@ -18,9 +18,9 @@ def test_every_picture_has_its_place_and_caption() -> None:
         row, column = divmod(number, 2)
         tile = sheet[row * (TILE + CAPTION) :, column * TILE :][: TILE + CAPTION, :TILE]
         assert (tile[TILE // 2, TILE // 2] == picture[0, 0]).all()
-        assert (tile[0, 0] == 255).all()
+        assert (tile[0, 0] == PAPER).all()
         assert (tile[TILE:] < 128).any()
-    assert (sheet[TILE + CAPTION :, TILE:] == 255).all()
+    assert (sheet[TILE + CAPTION :, TILE:] == PAPER).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 6])

@@ -17,6 +17,7 @@ OnPicture = Callable[[str, RGB], None]
 
 OLD, NEW = (255, 200, 60), (60, 230, 255)
 TILE, CAPTION = 300, 26
+PAPER = 215  # a grey on which white masks can be seen
 
 
 def show_steps(
@@ -67,7 +68,7 @@ def show_steps(
 def contact_sheet(pictures: Sequence[tuple[str, RGB]], columns: int = 5) -> RGB:
     """All pictures with their numbers and names, uint8[h, w, 3]."""
     tiles = [_tile(f"{number} {name}", picture) for number, (name, picture) in enumerate(pictures, start=1)]
-    blank = np.full((TILE + CAPTION, TILE, 3), 255, np.uint8)
+    blank = np.full((TILE + CAPTION, TILE, 3), PAPER, np.uint8)
     tiles += [blank] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
     return np.vstack(rows) if rows else blank
@@ -77,7 +78,7 @@ def _tile(caption: str, picture: RGB) -> RGB:
     scale = (TILE - 8) / max(picture.shape[:2])
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    tile = np.full((TILE + CAPTION, TILE, 3), 255, np.uint8)
+    tile = np.full((TILE + CAPTION, TILE, 3), PAPER, np.uint8)
     left, top = (TILE - size[0]) // 2, (TILE - size[1]) // 2
     tile[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size, interpolation=how)
     place = (6, TILE + CAPTION - 9)
