@@ -1,5 +1,6 @@
 """The OpenAPI document, as the service really answers."""
 
+import functools
 from typing import Any
 
 from fastapi import FastAPI
@@ -30,8 +31,18 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"t
 
 
 def describe(app: FastAPI, public_url: str) -> None:
-    """Let `/openapi.json` document every answer and nothing else."""
-    document: dict[str, Any] = app.openapi()
+    """Let `/openapi.json` document every answer and nothing else. It's made when it's first asked for."""
+    of_fastapi = app.openapi
+
+    @functools.cache
+    def document() -> dict[str, Any]:
+        return _complete(of_fastapi(), public_url)
+
+    app.openapi = document  # type: ignore[method-assign] # as FastAPI's manual has it
+
+
+def _complete(document: dict[str, Any], public_url: str) -> dict[str, Any]:
+    """FastAPI's document, with what it can't know and without what never happens."""
     for path in document["paths"].values():
         for method, operation in path.items():
             if _is_fastapis_own(operation["responses"].get("422", {})):
@@ -49,6 +60,7 @@ def describe(app: FastAPI, public_url: str) -> None:
     }
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+    return document
 
 
 def _describe_authentication(operation: dict[str, Any], *, is_safe: bool) -> None:
