@@ -28,7 +28,7 @@ how well it agrees. The gaps are in degrees and eye distances."""
 
 @dataclass(frozen=True)
 class SwapReport:
-    """quality: in [0, 1], how good the result is likely to look: 0.7 and more is good, below 0.4 poor.
+    """quality: in [0, 1], how good the result is likely to look: 0.6 and more is good, below 0.4 poor.
 
     similarity_to_source, similarity_to_target: cosine in [−1, 1] of the result's face to both faces; two
     pictures of one person reach 0.67 and more. faces: how many the target picture has. pose_gap: degrees
