@@ -176,6 +176,7 @@ def survival(identity: SigningIdentity) -> None:
             found = watermark.find(decode(data).rgb)
             watermarks[change] += bool(found) and found[0].tag == tag
             manifests[change] += provenance.read(data, identity=identity).signed_here
+        print(f"  {count}: {sum(watermarks.values())} watermarks of {count * len(watermarks)}", flush=True)
     print("\n| change | watermark found | manifest found |\n|---|---|---|")
     for change in watermarks:
         print(f"| {change} | {watermarks[change]} of {count} | {manifests[change]} of {count} |")
@@ -196,7 +197,7 @@ def chance(crops: int) -> None:
         crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
         found += bool(watermark.find(crop))
         seen += 1
-        if seen % 1000 == 0:
+        if seen % 500 == 0:
             print(f"  {found} watermarks in {seen} unmarked crops", flush=True)
     print(f"\n{found} watermarks in {crops} unmarked crops of 128 to 256 pixels.", flush=True)
 

@@ -69,7 +69,7 @@ def xmp_packet(version: str, task_id: str) -> bytes:
     ).encode()
 
 
-_PACKET: Final = re.compile(rb"<x:xmpmeta\b.{0,65536}?</x:xmpmeta>", re.DOTALL)
+_MAX_PACKET: Final = 65_536
 
 
 def read_statement(data: bytes) -> Statement | None:
@@ -78,8 +78,9 @@ def read_statement(data: bytes) -> Statement | None:
     Packets that are compressed, or written in another way than as attributes of one description, count as
     none: ours are neither.
     """
-    found = _PACKET.search(data)
-    packet = found[0].decode(errors="replace") if found else ""
+    begin = max(0, data.find(b"<x:xmpmeta"))
+    end = max(0, data.find(b"</x:xmpmeta>", begin, begin + _MAX_PACKET))
+    packet = data[begin:end].decode(errors="replace")
     tool = _attribute(packet, "xmp:CreatorTool")
     source_type = _attribute(packet, "Iptc4xmpExt:DigitalSourceType")
     if tool is None or source_type is None:

@@ -23,7 +23,9 @@ _SCALES: Final = (0.35, 4.0)
 _SCALE_STEP: Final = 0.0015
 _TURN_STEP: Final = 0.1
 """Steps of the search for a picture with `SIDE` pixels along a side, relative and in degrees. Smaller ones
-have coarser spectra, and take longer steps."""
+have coarser spectra, and take steps up to `_COARSEST` times as long."""
+
+_COARSEST: Final = 8.0
 
 _STRONGEST: Final = 4.0
 """Amplitudes in the spectrum above this many times their surroundings count no more: no single edge or
@@ -70,7 +72,7 @@ def residual(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 def poses(detail: NDArray[np.float32], max_turn: float, count: int) -> list[Pose]:
     """Return the `count` most likely poses turned by up to `max_turn` degrees, the best first."""
     amplitudes = _amplitudes(detail)
-    coarseness = max(1.0, SIDE / max(detail.shape))
+    coarseness = min(max(1.0, SIDE / max(detail.shape)), _COARSEST)
     scale_step, turn_step = coarseness * _SCALE_STEP, coarseness * _TURN_STEP
     scales = np.exp(np.arange(np.log(_SCALES[0]), np.log(_SCALES[1]), scale_step))
     turns = np.radians(np.arange(-(max_turn // turn_step), max_turn // turn_step + 1) * turn_step)
@@ -86,11 +88,12 @@ def poses(detail: NDArray[np.float32], max_turn: float, count: int) -> list[Pose
 
 def placements(detail: NDArray[np.float32], pose: Pose) -> Iterator[Placement]:
     """Yield the most likely places of a tile in `pose`: two for each of the eight ways round."""
-    folded = _fold(detail, pose)
-    for mirrored in (folded, folded[:, ::-1]):
-        for quarter in range(4):
-            spectrum = _whitened(np.fft.fft2(np.rot90(mirrored, quarter)).astype(np.complex64))
-            yield from _offsets(spectrum, 2)
+    spectrum = _whitened(np.fft.fft2(_fold(detail, pose)).astype(np.complex64))
+    # Mirroring a tile mirrors its spectrum; where the tile begins is not known yet anyway.
+    for way in (spectrum, spectrum.T):
+        for flipped in (way, way[_MIRRORED]):
+            for upright in (flipped, flipped[:, _MIRRORED]):
+                yield from _offsets(upright, 2)
 
 
 # Scale and turn -------------------------------------------------------------------------------------------
@@ -184,6 +187,9 @@ def _fold(detail: NDArray[np.float32], pose: Pose) -> NDArray[np.float32]:
     )
     folded: NDArray[np.float32] = cells.reshape(down // TILE, TILE, across // TILE, TILE).sum(axis=(0, 2))
     return folded
+
+
+_MIRRORED: Final = -np.arange(TILE) % TILE
 
 
 def _rings() -> NDArray[np.intp]:
