@@ -49,7 +49,6 @@ def create_app(settings: Settings) -> FastAPI:
         servers=[{"url": settings.public_url}],
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
         lifespan=_lifespan,
         middleware=[
             Middleware(RequestContext),
@@ -80,11 +79,21 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.watch = Watch(resources)
     app.state.detectors = Detectors(settings)
     app.get("/", include_in_schema=False)(_welcome)
-    for router in (accounts.open_router, accounts.router, administration.router):
-        app.include_router(router)
-    for room in (tasks, detection, uploads, webhooks, billing, files, health):
-        app.include_router(room.router)
-    app.include_router(billing.webhook_router)
+    for router in (
+        accounts.open_router,
+        accounts.router,
+        administration.router,
+        tasks.router,
+        detection.router,
+        uploads.router,
+        webhooks.router,
+        billing.router,
+        billing.webhook_router,
+        files.router,
+        health.router,
+    ):
+        # Not include_router, which takes every route apart again at the first request.
+        app.router.routes.extend(router.routes)
     add_error_handlers(app)
     describe(app, settings.public_url)
     return app

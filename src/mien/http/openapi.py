@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from mien.http.errors import error_answers
 from mien.http.sessions import CSRF_HEADER, SAFE_METHODS, cookie_name
@@ -32,6 +33,9 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"t
 
 def describe(app: FastAPI, public_url: str) -> None:
     """Let `/openapi.json` document every answer and nothing else. It's made when it's first asked for."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = route.name
     of_fastapi = app.openapi
 
     @functools.cache
