@@ -3,20 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from mien.accounts import administration, authentication
+from mien.accounts import administration, authentication, upkeep
 from mien.accounts import endpoints as accounts
-from mien.accounts.upkeep import keep_tidying
 from mien.billing import endpoints as billing
 from mien.billing.payments import open_payments
+from mien.database.repeat import repeat
 from mien.detection import endpoints as detection
+from mien.detection import sweeper as annotated
 from mien.detection.detectors import Detectors
-from mien.detection.sweeper import keep_sweeping_annotated
 from mien.http import files, health
 from mien.http.authentication import Authentication
 from mien.http.errors import add_error_handlers
@@ -25,13 +27,14 @@ from mien.http.openapi import describe
 from mien.resources import Resources, open_resources
 from mien.settings import Settings
 from mien.tasks import endpoints as tasks
-from mien.tasks.reaper import keep_reaping
-from mien.tasks.sweeper import keep_sweeping
+from mien.tasks import reaper, sweeper
 from mien.tasks.watch import Watch
 from mien.uploads import endpoints as uploads
 from mien.webhooks import endpoints as webhooks
-from mien.webhooks.reaper import keep_delivering
+from mien.webhooks import reaper as deliveries
 
+_SWEEP = timedelta(minutes=10)
+_TIDY = timedelta(hours=1)
 # Requests without pictures are small.
 _BODY_LIMIT = 64_000
 
@@ -131,9 +134,16 @@ def _cors(settings: Settings) -> list[Middleware]:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     resources: Resources = app.state.resources
+    heartbeat = resources.settings.worker_heartbeat
     keepers = [
-        asyncio.create_task(keep(resources))
-        for keep in (keep_reaping, keep_sweeping, keep_sweeping_annotated, keep_delivering, keep_tidying)
+        asyncio.create_task(repeat(work.__module__, partial(work, resources), every=every))
+        for work, every in (
+            (reaper.reap, heartbeat),
+            (deliveries.reap, heartbeat),
+            (sweeper.clean, _SWEEP),
+            (annotated.sweep, _SWEEP),
+            (upkeep.tidy, _TIDY),
+        )
     ]
     keepers.append(asyncio.create_task(app.state.watch.keep_watching()))
     yield

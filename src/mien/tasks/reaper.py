@@ -1,12 +1,10 @@
 """Finds tasks that nobody works on, in every API process: whoever dies at any moment, no task is stuck."""
 
-import asyncio
 import socket
 from typing import Any
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.database.jobs import delete_abandoned
@@ -17,18 +15,6 @@ logger = structlog.get_logger(__name__)
 
 _LOCK = 0x7265_6170
 _BATCH = 100
-
-
-async def keep_reaping(resources: Resources) -> None:
-    """Reap at every heartbeat until cancelled, through any failure."""
-    while True:
-        try:
-            await reap(resources)
-        except OperationalError as error:
-            logger.warning("reaping failed", reason=str(error.orig))
-        except Exception:
-            logger.exception("reaping failed")
-        await asyncio.sleep(resources.settings.worker_heartbeat.total_seconds())
 
 
 async def reap(resources: Resources) -> None:

@@ -1,10 +1,8 @@
 """Deletes pictures whose time is over. It can be killed at any moment and does the rest the next time."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from mien.resources import Resources
 from mien.storage import objects
@@ -13,26 +11,18 @@ from mien.uploads import sweeper as uploads
 
 logger = structlog.get_logger(__name__)
 
-_INTERVAL = timedelta(minutes=10)
 # An object is stored before the row that names it is committed; an hour covers every try.
 _ORPHAN_AGE = timedelta(hours=1)
 _BATCH = 500
 
 
-async def keep_sweeping(resources: Resources) -> None:
-    """Sweep now and then until cancelled, through any failure. Several processes may do so at once."""
-    while True:
-        try:
-            await expire(resources)
-            await sweep(resources)
-            await forget_idempotency_keys(resources)
-            await uploads.expire(resources)
-            await uploads.sweep(resources, _ORPHAN_AGE)
-        except OperationalError as error:
-            logger.warning("sweeping failed", reason=str(error.orig))
-        except Exception:
-            logger.exception("sweeping failed")
-        await asyncio.sleep(_INTERVAL.total_seconds())
+async def clean(resources: Resources) -> None:
+    """Delete all that is over. Several processes may do so at once."""
+    await expire(resources)
+    await sweep(resources)
+    await forget_idempotency_keys(resources)
+    await uploads.expire(resources)
+    await uploads.sweep(resources, _ORPHAN_AGE)
 
 
 async def expire(resources: Resources) -> None:

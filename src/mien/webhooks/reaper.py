@@ -1,32 +1,14 @@
 """Wakes senders for deliveries that are due, and sweeps those that are over; in every API process."""
 
-import asyncio
-
-import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
 from mien.database import jobs
 from mien.resources import Resources
 from mien.webhooks import queries
 from mien.webhooks.service import QUEUE
 
-logger = structlog.get_logger(__name__)
-
 _LOCK = 0x686F_6F6B
 _BATCH = 500
-
-
-async def keep_delivering(resources: Resources) -> None:
-    """Reap at every heartbeat until cancelled, through any failure."""
-    while True:
-        try:
-            await reap(resources)
-        except OperationalError as error:
-            logger.warning("reaping webhooks failed", reason=str(error.orig))
-        except Exception:
-            logger.exception("reaping webhooks failed")
-        await asyncio.sleep(resources.settings.worker_heartbeat.total_seconds())
 
 
 async def reap(resources: Resources) -> None:
