@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -11,6 +11,7 @@ from mien.accounts import invites
 from mien.accounts.models import Account, ApiKey, Invite
 from mien.accounts.people import Session
 from mien.accounts.resets import OpenReset
+from mien.http.answers import Answer
 from mien.http.sessions import csrf_token
 from mien.settings import Settings
 
@@ -60,11 +61,6 @@ class _Request(BaseModel):
 
 def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [fields]})
-
-
-class _Answer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
 
 
 # Sign-in --------------------------------------------------------------------------------------------------
@@ -130,10 +126,8 @@ class SessionData(BaseModel):
     expires_at: datetime = Field(description="When the session ends.")
 
 
-class SessionAnswer(_Answer):
+class SessionAnswer(Answer[SessionData]):
     """Who is signed in."""
-
-    data: SessionData
 
 
 def session_answer(session: Session) -> SessionAnswer:
@@ -189,8 +183,8 @@ class KeyData(BaseModel):
     tasks_per_day: int | None
 
 
-class KeyAnswer(_Answer):
-    data: KeyData
+class KeyAnswer(Answer[KeyData]):
+    """A key, without the key itself."""
 
 
 class NewKeyData(KeyData):
@@ -200,16 +194,16 @@ class NewKeyData(KeyData):
     )
 
 
-class NewKeyAnswer(_Answer):
-    data: NewKeyData
+class NewKeyAnswer(Answer[NewKeyData]):
+    """A new key, and the key itself."""
 
 
 class KeyList(BaseModel):
     keys: list[KeyData] = Field(description="Newest first; revoked ones are gone.")
 
 
-class KeyListAnswer(_Answer):
-    data: KeyList
+class KeyListAnswer(Answer[KeyList]):
+    """All keys of the account."""
 
 
 def key_data(key: ApiKey) -> KeyData:
@@ -245,8 +239,8 @@ class AccountSettingsData(BaseModel):
     retention_seconds: int = Field(description="How long results are kept.", examples=[604_800])
 
 
-class AccountSettingsAnswer(_Answer):
-    data: AccountSettingsData
+class AccountSettingsAnswer(Answer[AccountSettingsData]):
+    """What the account has chosen."""
 
 
 def account_settings_answer(settings: Settings, account: Account) -> AccountSettingsAnswer:
@@ -289,8 +283,8 @@ class AccountData(BaseModel):
     tasks_per_day: int | None
 
 
-class AccountAnswer(_Answer):
-    data: AccountData
+class AccountAnswer(Answer[AccountData]):
+    """An account, as administrators see it."""
 
 
 class AccountList(BaseModel):
@@ -298,8 +292,8 @@ class AccountList(BaseModel):
     next: UUID | None = Field(description="`before` of the next page; null on the last.")
 
 
-class AccountListAnswer(_Answer):
-    data: AccountList
+class AccountListAnswer(Answer[AccountList]):
+    """A page of accounts."""
 
 
 class InviteRequest(_Request):
@@ -326,16 +320,16 @@ class NewInviteData(InviteData):
     )
 
 
-class NewInviteAnswer(_Answer):
-    data: NewInviteData
+class NewInviteAnswer(Answer[NewInviteData]):
+    """A new invite, and its link."""
 
 
 class InviteList(BaseModel):
     invites: list[InviteData] = Field(description="Those that can still be used, newest first.")
 
 
-class InviteListAnswer(_Answer):
-    data: InviteList
+class InviteListAnswer(Answer[InviteList]):
+    """The invites that can still be used."""
 
 
 class ResetData(BaseModel):
@@ -352,8 +346,8 @@ class ResetList(BaseModel):
     password_resets: list[ResetData] = Field(description="Newest first; none where mail is sent.")
 
 
-class ResetListAnswer(_Answer):
-    data: ResetList
+class ResetListAnswer(Answer[ResetList]):
+    """Who waits for a link that resets a password."""
 
 
 def account_data(account: Account) -> AccountData:

@@ -11,6 +11,7 @@ from mien.accounts.models import Account
 from mien.billing.ledger import MAX_GRANT
 from mien.billing.models import Kind, LedgerEntry, Order, OrderState, Outcome
 from mien.billing.usage import Activity, Used
+from mien.http.answers import Answer
 from mien.http.principal import Limits, Principal
 from mien.money import Money, Pack
 from mien.settings import Settings
@@ -19,11 +20,6 @@ EXAMPLE_ACCOUNT = "5e0c1f7a-3d2b-4c8e-9f6a-1b7d4e2c9a30"
 EXAMPLE_KEY = "c2a4e6f8-1b3d-4f5a-8c7e-9d0b2a4c6e81"
 EXAMPLE_ORDER = "8d1f3b5c-7a9e-4b2d-a6c4-0e8f2d4b6a9c"
 EXAMPLE_TASK = "6f1c2a9be0d84c1f9a5b7d3e2f4a6c8d_faceswap"
-
-
-class _Answer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
 
 
 class LimitsData(BaseModel):
@@ -73,10 +69,8 @@ class AccountOverview(BaseModel):
     counts: Counts
 
 
-class AccountOverviewAnswer(_Answer):
+class AccountOverviewAnswer(Answer[AccountOverview]):
     """How the account stands."""
-
-    data: AccountOverview
 
 
 def account_answer(
@@ -135,10 +129,8 @@ class UsageData(BaseModel):
     model_config = ConfigDict(serialize_by_alias=True)
 
 
-class UsageAnswer(_Answer):
+class UsageAnswer(Answer[UsageData]):
     """What was used."""
-
-    data: UsageData
 
 
 def usage_answer(first: date, last: date, used: Sequence[Used]) -> UsageAnswer:
@@ -174,10 +166,8 @@ class PacksData(BaseModel):
     packs: list[PackData]
 
 
-class PacksAnswer(_Answer):
+class PacksAnswer(Answer[PacksData]):
     """What is sold."""
-
-    data: PacksData
 
 
 def packs_answer(settings: Settings, packs: Sequence[Pack]) -> PacksAnswer:
@@ -206,10 +196,8 @@ class EntriesData(BaseModel):
     )
 
 
-class EntryAnswer(_Answer):
+class EntryAnswer(Answer[EntryData]):
     """An entry of the ledger."""
-
-    data: EntryData
 
 
 def entry_data(entry: LedgerEntry) -> EntryData:
@@ -228,10 +216,8 @@ def entry_data(entry: LedgerEntry) -> EntryData:
     )
 
 
-class EntriesAnswer(_Answer):
+class EntriesAnswer(Answer[EntriesData]):
     """A page of the ledger."""
-
-    data: EntriesData
 
 
 def entries_answer(entries: Sequence[LedgerEntry], limit: int) -> EntriesAnswer:
@@ -287,20 +273,16 @@ def order_data(order: Order) -> OrderData:
     )
 
 
-class OrderAnswer(_Answer):
+class OrderAnswer(Answer[OrderData]):
     """How an order stands."""
-
-    data: OrderData
 
 
 def order_answer(order: Order) -> OrderAnswer:
     return OrderAnswer(data=order_data(order))
 
 
-class OrdersAnswer(_Answer):
+class OrdersAnswer(Answer[OrdersData]):
     """A page of orders."""
-
-    data: OrdersData
 
 
 def orders_answer(orders: Sequence[Order], limit: int) -> OrdersAnswer:

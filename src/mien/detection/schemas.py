@@ -1,10 +1,10 @@
 """What a request to find faces holds, and what is answered."""
 
 from datetime import datetime
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mien.http.answers import Answer
 from mien.tasks.requests import Picture
 
 EXAMPLE_ADDRESS = (
@@ -68,7 +68,5 @@ class FacesData(BaseModel):
     annotated: Annotated | None = Field(description="Null unless it was asked for.")
 
 
-class FacesAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: FacesData
+class FacesAnswer(Answer[FacesData]):
+    """The faces of a picture."""

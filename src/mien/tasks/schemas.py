@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from mien.http.answers import Answer
 from mien.images.headers import OutputFormat
 from mien.resources import Resources
 from mien.storage.addresses import signed_path
@@ -24,12 +25,8 @@ class Accepted(BaseModel):
     status: Literal["IN_PROGRESS"] = "IN_PROGRESS"
 
 
-class AcceptedAnswer(BaseModel):
+class AcceptedAnswer(Answer[Accepted]):
     """The task has been created and will be done."""
-
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: Accepted
 
 
 class Output(BaseModel):
@@ -89,10 +86,8 @@ class TaskData(BaseModel):
     completed_at: datetime | None = Field(description="When it ended, however it ended.")
 
 
-class TaskAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: TaskData
+class TaskAnswer(Answer[TaskData]):
+    """How a task stands."""
 
 
 class TaskPage(BaseModel):
@@ -100,10 +95,8 @@ class TaskPage(BaseModel):
     next_cursor: str | None = Field(description="The next page's `cursor`; null on the last one.")
 
 
-class TaskPageAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: TaskPage
+class TaskPageAnswer(Answer[TaskPage]):
+    """A page of tasks."""
 
 
 class Model(BaseModel):
@@ -116,10 +109,8 @@ class Models(BaseModel):
     models: list[Model]
 
 
-class ModelsAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: Models
+class ModelsAnswer(Answer[Models]):
+    """All models."""
 
 
 class TaskEvent(BaseModel):

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from mien.http.answers import Answer
 from mien.resources import Resources
 from mien.storage.addresses import signed_path
 from mien.uploads.models import Upload
@@ -30,12 +31,8 @@ class UploadData(BaseModel):
     expires_at: datetime
 
 
-class UploadAnswer(BaseModel):
+class UploadAnswer(Answer[UploadData]):
     """The picture has been stored."""
-
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: UploadData
 
 
 def upload_answer(resources: Resources, upload: Upload) -> UploadAnswer:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from mien.http.answers import Answer
 from mien.webhooks.models import Delivery, Endpoint, Event, Signing, State
 
 _URL = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?([/?][!-~]*)?"
@@ -124,38 +125,28 @@ class DeliveryData(BaseModel):
     ended_at: datetime | None
 
 
-class WebhookAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: WebhookData
+class WebhookAnswer(Answer[WebhookData]):
+    """How a webhook stands."""
 
 
-class CreatedWebhookAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: CreatedWebhookData
+class CreatedWebhookAnswer(Answer[CreatedWebhookData]):
+    """A new webhook, and its secret."""
 
 
 class WebhookList(BaseModel):
     webhooks: list[WebhookData]
 
 
-class WebhookListAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: WebhookList
+class WebhookListAnswer(Answer[WebhookList]):
+    """All webhooks of the account."""
 
 
-class SecretAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: SecretData
+class SecretAnswer(Answer[SecretData]):
+    """What deliveries are signed with."""
 
 
-class DeliveryAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: DeliveryData
+class DeliveryAnswer(Answer[DeliveryData]):
+    """How a delivery stands."""
 
 
 class DeliveryList(BaseModel):
@@ -163,10 +154,8 @@ class DeliveryList(BaseModel):
     next_cursor: UUID | None = Field(description="The next page's `cursor`; null on the last one.")
 
 
-class DeliveryListAnswer(BaseModel):
-    code: Literal[200] = 200
-    message: Literal["success"] = "success"
-    data: DeliveryList
+class DeliveryListAnswer(Answer[DeliveryList]):
+    """A page of deliveries."""
 
 
 def webhook(endpoint: Endpoint) -> WebhookData:
