@@ -3,13 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: serve test lint types bench lock wheel clean
+.PHONY: serve test test-browser lint types texts bench lock wheel clean
 
 serve: $(STAMP)
 	$(BIN)/mien serve
 
 test: $(STAMP) lint types
 	$(BIN)/pytest
+
+# Needs Chromium, at /usr/bin/chromium or where MIEN_TEST_CHROMIUM says.
+test-browser: $(STAMP)
+	$(BIN)/pytest -m browser tests/browser
+
+# The catalogues of the site's texts, after texts have changed.
+texts: $(STAMP)
+	$(BIN)/python tools/texts.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

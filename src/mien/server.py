@@ -1,4 +1,4 @@
-"""The HTTP API: puts the rooms together."""
+"""The HTTP API and the site: puts the rooms together."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,6 +30,9 @@ from mien.tasks import endpoints as tasks
 from mien.tasks import reaper, sweeper
 from mien.tasks.watch import Watch
 from mien.uploads import endpoints as uploads
+from mien.web import assets
+from mien.web import endpoints as site
+from mien.web.failures import show_failures
 from mien.webhooks import endpoints as webhooks
 from mien.webhooks import reaper as deliveries
 
@@ -81,7 +84,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.payments = open_payments(settings)
     app.state.watch = Watch(resources)
     app.state.detectors = Detectors(settings)
-    app.get("/", include_in_schema=False)(_welcome)
     for router in (
         accounts.open_router,
         accounts.router,
@@ -94,10 +96,13 @@ def create_app(settings: Settings) -> FastAPI:
         billing.webhook_router,
         files.router,
         health.router,
+        assets.router,
+        site.router,
     ):
         # Not include_router, which takes every route apart again at the first request.
         app.router.routes.extend(router.routes)
     add_error_handlers(app)
+    show_failures(app)
     describe(app, settings.public_url)
     return app
 
@@ -153,7 +158,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.detectors.close()
     await app.state.payments.close()
     await resources.close()
-
-
-async def _welcome() -> dict[str, str]:
-    return {"name": "Mien", "version": version("mien"), "openapi": "/openapi.json"}

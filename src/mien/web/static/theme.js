@@ -1,0 +1,10 @@
+// Before anything is painted: the theme that was chosen here.
+(() => {
+  let chosen = null;
+  try {
+    chosen = localStorage.getItem("mien-theme");
+  } catch {
+    // Storage is switched off: the system's theme it is.
+  }
+  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+})();
