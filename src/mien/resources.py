@@ -10,7 +10,8 @@ from obstore.store import ObjectStore
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from mien.database.connection import create_engine, create_sessions, database_url
+from mien.data_folder import keep_secret, prepare
+from mien.database.connection import create_autocommit, create_engine, create_sessions, database_url
 from mien.database.embedded import EmbeddedServer
 from mien.database.migrations import wait_until_current
 from mien.errors import SetupError
@@ -32,6 +33,8 @@ class Resources:
     async def close(self) -> None:
         await self.engine.dispose()
 
+    autocommit: async_sessionmaker[AsyncSession]
+    """Sessions whose statements stand for themselves, for what is read often."""
 
 def open_resources(settings: Settings) -> Resources:
     """Everything that `settings` lead to; the database is connected to on first use.
@@ -51,6 +54,7 @@ def open_resources(settings: Settings) -> Resources:
 def run_once(data_dir: str | None, work: Callable[[Resources], Awaitable[Result]]) -> Result:
     """Do one command's work on the database of a running or earlier `mien serve`; blocks.
 
+        autocommit=create_autocommit(engine),
     The embedded server is joined if it runs, and started for the time being if it doesn't.
 
     Raises `SetupError` if there is no database.

@@ -6,11 +6,14 @@ async with sessions.begin() as session:      # commits at the end, rolls back on
     ...
 """
 
+import select
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, MetaData, make_url
+from psycopg import AsyncConnection
+from sqlalchemy import DateTime, MetaData, event, make_url
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -47,20 +50,40 @@ def database_url(settings: Settings) -> str:
 
 def create_engine(url: str, *, pool_size: int = 5) -> AsyncEngine:
     """An engine on psycopg for a libpq address. Up to twice `pool_size` connections, made when needed."""
-    return create_async_engine(
+    engine = create_async_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         hide_parameters=True,  # errors are logged, and hold no data of callers
-        pool_pre_ping=True,  # the database may have restarted since
         connect_args={
             "connect_timeout": 10,
             # A process that freezes inside a transaction must not keep its locks.
             "options": "-c timezone=utc -c idle_in_transaction_session_timeout=60s",
         },
     )
+    event.listen(engine.sync_engine, "checkout", _check_alive)
+    return engine
 
 
 def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """Sessions whose objects stay readable after the commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def create_autocommit(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Sessions whose statements are a transaction each, which needn't be begun and ended."""
+    return create_sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+def _check_alive(connection: Any, record: object, proxy: object) -> None:
+    """The database may have restarted since a connection was used. It tells those that it closes, and nothing
+    is said on the others while nobody uses them: so it needn't be asked."""
+    driver: AsyncConnection = connection.driver_connection
+    if driver.closed or _has_been_told(driver.fileno()):
+        raise InvalidatePoolError
+
+
+def _has_been_told(socket: int) -> bool:
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
