@@ -100,10 +100,10 @@ class TestAccounts:
         while parameters:
             page = (await operator.get(f"{ADMIN}/accounts", params=parameters)).json()["data"]
             emails += [account["email"] for account in page["accounts"]]
-            parameters = {"limit": "2", "before": page["next"]} if page["next"] else None
+            parameters = {"limit": "2", "cursor": page["next_cursor"]} if page["next_cursor"] else None
         assert emails == ["joan@example.com", "grace@example.com", "ada@example.com", None]
 
-    @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "before=x"])
+    @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x"])
     async def test_odd_pages_are_refused(self, operator: httpx.AsyncClient, query: str) -> None:
         response = await operator.get(f"{ADMIN}/accounts?{query}")
         refused(response, 400, "invalid_request", query.partition("=")[0])

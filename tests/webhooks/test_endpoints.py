@@ -11,8 +11,8 @@ from sqlalchemy import func, select, update
 from mien.accounts.models import Account
 from mien.accounts.service import create_account
 from mien.resources import Resources
-from mien.webhooks import service
-from mien.webhooks.models import Delivery, Event, State
+from mien.webhooks import queries, service
+from mien.webhooks.models import Delivery, Endpoint, Event, State
 from mien.webhooks.sender import Sender
 
 WEBHOOKS = "/api/v1/webhooks"
@@ -229,8 +229,19 @@ class TestOfOthers:
             refusal(response, 404, "not_found", "delivery_id")
 
     async def test_nothing_of_theirs_is_listed(
-        self, api: httpx.AsyncClient, theirs: tuple[UUID, UUID]
+        self, api: httpx.AsyncClient, resources: Resources, theirs: tuple[UUID, UUID]
     ) -> None:
+        async with resources.sessions.begin() as session:
+            endpoint = (await session.scalars(select(Endpoint).where(Endpoint.id == theirs[0]))).one()
+            await service.test(session, endpoint.account_id, endpoint.id)
+            page = await queries.deliveries_of(session, endpoint.account_id, limit=1, cursor=None)
+        assert page.next_cursor
         assert data_of(await api.get(WEBHOOKS)) == {"webhooks": []}
-        for query in ({}, {"cursor": str(theirs[1])}):
+        for query in ({}, {"cursor": page.next_cursor}):
             assert data_of(await api.get(f"{WEBHOOKS}/deliveries", params=query))["deliveries"] == []
+        refusal(
+            await api.get(f"{WEBHOOKS}/deliveries", params={"cursor": str(theirs[1])}),
+            400,
+            "invalid_request",
+            "cursor",
+        )

@@ -3,10 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
 
 from mien.accounts import invites, mail, people, resets, service
-from mien.accounts.endpoints import json_body
 from mien.accounts.schemas import (
     AccountAnswer,
     AccountChange,
@@ -23,9 +22,9 @@ from mien.accounts.schemas import (
     new_invite_answer,
     reset_data,
 )
-from mien.errors import Conflict, NotFound
-from mien.http.bodies import read_json
-from mien.http.dependencies import Administrator, Shared, bearer
+from mien.errors import Conflict
+from mien.http.bodies import json_body, read_json
+from mien.http.dependencies import Administrator, Cursor, Limit, Shared, bearer, path_id
 from mien.http.errors import error_answers
 
 router = APIRouter(prefix="/api/v1/admin", tags=["administration"], dependencies=[Depends(bearer)])
@@ -35,29 +34,19 @@ _INVITATION = """You are invited to {public_url}. Choose a password within a wee
 {link}
 """
 
-Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
-Before = Annotated[UUID | None, Query(description="Only those after the one with this id: `next` of a page.")]
-
-
-async def _account_id(account_id: str) -> UUID:
-    return _uuid(account_id, "There is no such account.", "account_id")
-
-
-async def _invite_id(invite_id: str) -> UUID:
-    return _uuid(invite_id, "There is no such invite.", "invite_id")
+OfAccount = Annotated[UUID, path_id("account_id", service.no_such_account)]
+OfInvite = Annotated[UUID, path_id("invite_id", invites.no_such_invite)]
 
 
 @router.get("/accounts", summary="List accounts", responses=error_answers(400, 401, 403, 413, 500, 503))
 async def list_accounts(
-    shared: Shared, _: Administrator, limit: Limit = 50, before: Before = None
+    shared: Shared, _: Administrator, limit: Limit = 50, cursor: Cursor = None
 ) -> AccountListAnswer:
     """All accounts, the newest first."""
     async with shared.sessions() as session:
-        found = await service.list_accounts(session, limit=limit, before=before)
-    accounts = [account_data(account) for account in found]
-    return AccountListAnswer(
-        data=AccountList(accounts=accounts, next=accounts[-1].account_id if len(accounts) == limit else None)
-    )
+        page = await service.list_accounts(session, limit=limit, cursor=cursor)
+    accounts = [account_data(account) for account in page.rows]
+    return AccountListAnswer(data=AccountList(accounts=accounts, next_cursor=page.next_cursor))
 
 
 @router.patch(
@@ -70,7 +59,7 @@ async def change_account(
     request: Request,
     shared: Shared,
     caller: Administrator,
-    account_id: Annotated[UUID, Depends(_account_id)],
+    account_id: OfAccount,
 ) -> AccountAnswer:
     """Disable an account or enable it again, or change its limits; at once."""
     wanted = await read_json(request, AccountChange)
@@ -122,9 +111,7 @@ async def create_invite(
     response_description="Its link doesn't work any more.",
     responses=error_answers(401, 403, 404, 413, 500, 503),
 )
-async def withdraw_invite(
-    shared: Shared, _: Administrator, invite_id: Annotated[UUID, Depends(_invite_id)]
-) -> Response:
+async def withdraw_invite(shared: Shared, _: Administrator, invite_id: OfInvite) -> Response:
     """Let an invite work no more."""
     async with shared.sessions.begin() as session:
         await invites.withdraw(session, invite_id)
@@ -142,10 +129,3 @@ async def list_password_resets(shared: Shared, response: Response, _: Administra
         found = await resets.list_open(session, shared)
     response.headers["Cache-Control"] = "no-store"
     return ResetListAnswer(data=ResetList(password_resets=[reset_data(waiting) for waiting in found]))
-
-
-def _uuid(text: str, otherwise: str, param: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(otherwise, param=param) from None

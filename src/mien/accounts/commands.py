@@ -77,12 +77,12 @@ def list_(as_json: bool, data_dir: str | None) -> None:
     """Show all accounts, the newest first."""
 
     async def read(resources: Resources) -> list[AccountData]:
-        found: list[Account] = []
         async with resources.sessions() as session:
-            while page := await service.list_accounts(
-                session, limit=_PAGE, before=found[-1].id if found else None
-            ):
-                found += page
+            page = await service.list_accounts(session, limit=_PAGE, cursor=None)
+            found = [*page.rows]
+            while page.next_cursor:
+                page = await service.list_accounts(session, limit=_PAGE, cursor=page.next_cursor)
+                found += page.rows
         return [account_data(account) for account in found]
 
     accounts = run_once(data_dir, read)

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
-from pydantic import BaseModel
 
 from mien.accounts import people, resets, service
 from mien.accounts.people import Session
@@ -29,11 +28,11 @@ from mien.accounts.schemas import (
     new_key_answer,
     session_answer,
 )
-from mien.errors import AuthenticationError, InvalidRequest, NotFound, PermissionDenied
+from mien.errors import AuthenticationError, InvalidRequest, PermissionDenied
 from mien.http import sessions
-from mien.http.bodies import read_json
+from mien.http.bodies import json_body, read_json
 from mien.http.clients import ClientAddress
-from mien.http.dependencies import Caller, Shared, bearer
+from mien.http.dependencies import Caller, Shared, bearer, path_id
 from mien.http.errors import error_answers
 from mien.resources import Resources
 
@@ -46,12 +45,6 @@ OPEN_PATHS = frozenset(
 
 open_router = APIRouter(prefix=AUTH, tags=["sign-in"])
 router = APIRouter(dependencies=[Depends(bearer)])
-
-
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """How a body that `read_json` reads is documented."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 # Sign-in --------------------------------------------------------------------------------------------------
@@ -196,14 +189,7 @@ def _signed_in(response: Response, shared: Resources, session: Session) -> Sessi
 # Keys -----------------------------------------------------------------------------------------------------
 
 
-async def _key_id(key_id: str) -> UUID:
-    try:
-        return UUID(key_id)
-    except ValueError:
-        raise NotFound("There is no such key.", param="key_id") from None
-
-
-KeyId = Annotated[UUID, Depends(_key_id)]
+KeyId = Annotated[UUID, path_id("key_id", service.no_such_key)]
 
 
 @router.get(KEYS, tags=["keys"], summary="List keys", responses=error_answers(401, 413, 500, 503))

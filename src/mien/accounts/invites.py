@@ -47,7 +47,11 @@ async def list_open(session: AsyncSession) -> Sequence[Invite]:
 async def withdraw(session: AsyncSession, invite_id: UUID) -> None:
     """Delete an invite. Raises `NotFound`."""
     if not await session.scalar(delete(Invite).where(Invite.id == invite_id).returning(Invite.id)):
-        raise NotFound("There is no such invite: it was used or withdrawn.", param="invite_id")
+        raise no_such_invite()
+
+
+def no_such_invite() -> NotFound:
+    return NotFound("There is no such invite: it was used or withdrawn.", param="invite_id")
 
 
 async def redeem(session: AsyncSession, token: str, email: str) -> None:

@@ -289,7 +289,7 @@ class AccountAnswer(Answer[AccountData]):
 
 class AccountList(BaseModel):
     accounts: list[AccountData] = Field(description="Newest first.")
-    next: UUID | None = Field(description="`before` of the next page; null on the last.")
+    next_cursor: str | None = Field(description="The next page's `cursor`; null on the last one.")
 
 
 class AccountListAnswer(Answer[AccountList]):

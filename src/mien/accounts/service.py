@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, text, tuple_
+from sqlalchemy import bindparam, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts.models import Account, ApiKey
 from mien.accounts.tokens import digest, new_token
+from mien.database.paging import Page, read_page
 from mien.errors import Conflict, NotFound, PermissionDenied
 from mien.http.principal import Limits, Principal
 from mien.settings import Settings
@@ -21,6 +22,18 @@ _KEY = re.compile(r"aio_[A-Za-z0-9_-]{43}")
 _PREFIX_LENGTH = 12
 # Often enough for a page that shows it; a write for each request would be a burden.
 _LAST_USED_PRECISION = timedelta(minutes=1)
+
+# Made once, since nearly every request asks.
+_WHOSE_KEY: Final = (
+    select(ApiKey, Account)
+    .join(Account, Account.id == ApiKey.account_id)
+    .where(
+        ApiKey.key_hash == bindparam("key_hash"),
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
+        Account.disabled_at.is_(None),
+    )
+)
 
 
 # Accounts -------------------------------------------------------------------------------------------------
@@ -62,17 +75,19 @@ async def find_account(session: AsyncSession, account_id: UUID) -> Account:
     """Raises `NotFound`."""
     account = await session.get(Account, account_id)
     if account is None:
-        raise NotFound("There is no such account.", param="account_id")
+        raise no_such_account()
     return account
 
 
-async def list_accounts(session: AsyncSession, *, limit: int, before: UUID | None) -> Sequence[Account]:
-    """A page of all accounts, the newest first: those made before the one with the id `before`."""
-    page = select(Account).order_by(Account.created_at.desc(), Account.id.desc()).limit(limit)
-    if before:
-        last = select(Account.created_at, Account.id).where(Account.id == before)
-        page = page.where(tuple_(Account.created_at, Account.id) < last.scalar_subquery())
-    return (await session.scalars(page)).all()
+def no_such_account() -> NotFound:
+    return NotFound("There is no such account. Check its id.", param="account_id")
+
+
+async def list_accounts(session: AsyncSession, *, limit: int, cursor: str | None) -> Page[Account]:
+    """A page of all accounts, the newest first. Raises `InvalidRequest` for a cursor of elsewhere."""
+    return await read_page(
+        session, select(Account), (Account.created_at, Account.id), limit=limit, cursor=cursor
+    )
 
 
 async def update_account(session: AsyncSession, account_id: UUID, properties: Mapping[str, Any]) -> Account:
@@ -141,7 +156,7 @@ async def update_key(
 ) -> ApiKey:
     """Change a key's name, limits or end. Raises `NotFound`, and `PermissionDenied` as `create_key` does."""
     check_unrestricted(caller)
-    return await _with(session, await _find_key(session, caller.account_id, key_id), properties)
+    return await _with(session, await find_key(session, caller.account_id, key_id), properties)
 
 
 async def revoke_key(session: AsyncSession, caller: Principal, key_id: UUID) -> None:
@@ -151,7 +166,7 @@ async def revoke_key(session: AsyncSession, caller: Principal, key_id: UUID) -> 
     """
     if caller.key_id != key_id:
         check_unrestricted(caller)
-    key = await _find_key(session, caller.account_id, key_id)
+    key = await find_key(session, caller.account_id, key_id)
     key.revoked_at = datetime.now(UTC)
     await session.flush()
 
@@ -164,24 +179,12 @@ async def authenticate(session: AsyncSession, settings: Settings, key: str) -> P
     """
     if not is_key(key):
         return None
-    found = (
-        await session.execute(
-            select(ApiKey, Account)
-            .join(Account, Account.id == ApiKey.account_id)
-            .where(
-                ApiKey.key_hash == digest(key),
-                ApiKey.revoked_at.is_(None),
-                or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
-                Account.disabled_at.is_(None),
-            )
-        )
-    ).one_or_none()
+    found = (await session.execute(_WHOSE_KEY, {"key_hash": digest(key)})).one_or_none()
     if found is None:
         return None
     api_key, account = found
-    now = datetime.now(UTC)
-    if api_key.last_used_at is None or api_key.last_used_at < now - _LAST_USED_PRECISION:
-        api_key.last_used_at = now
+    if api_key.last_used_at is None or api_key.last_used_at < datetime.now(UTC) - _LAST_USED_PRECISION:
+        await session.execute(update(ApiKey).where(ApiKey.id == api_key.id).values(last_used_at=func.now()))
     limits = key_limits(settings, account, api_key)
     is_restricted = limits is not None or api_key.expires_at is not None
     return Principal(
@@ -217,14 +220,19 @@ def key_limits(settings: Settings, account: Account, key: ApiKey) -> Limits | No
     )
 
 
-async def _find_key(session: AsyncSession, account_id: UUID, key_id: UUID) -> ApiKey:
+def no_such_key() -> NotFound:
+    return NotFound("There is no such key: its id is wrong, or it was revoked.", param="key_id")
+
+
+async def find_key(session: AsyncSession, account_id: UUID, key_id: UUID) -> ApiKey:
+    """An account's own key that isn't revoked. Raises `NotFound`, also for somebody else's."""
     key = await session.scalar(
         select(ApiKey).where(
             ApiKey.id == key_id, ApiKey.account_id == account_id, ApiKey.revoked_at.is_(None)
         )
     )
     if key is None:
-        raise NotFound("There is no such key.", param="key_id")
+        raise no_such_key()
     return key
 
 

@@ -2,13 +2,14 @@
 
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BeforeValidator
 
 from mien.accounts.models import Account
+from mien.accounts.service import no_such_account
 from mien.billing import ledger, orders, usage
 from mien.billing.payments import PaymentProvider
 from mien.billing.schemas import (
@@ -30,8 +31,8 @@ from mien.billing.schemas import (
     usage_answer,
 )
 from mien.errors import InvalidRequest, PermissionDenied
-from mien.http.bodies import read_json
-from mien.http.dependencies import AccountId, Caller, Shared, bearer
+from mien.http.bodies import json_body, read_json
+from mien.http.dependencies import AccountId, Caller, Cursor, Limit, Shared, bearer, path_id
 from mien.http.errors import error_answers
 
 STRIPE_WEBHOOK = "/webhooks/stripe"
@@ -50,20 +51,6 @@ async def _payments(request: Request) -> PaymentProvider:
     return payments
 
 
-async def _order_id(order_id: str) -> UUID:
-    try:
-        return UUID(order_id)
-    except ValueError:
-        raise orders.no_such_order() from None
-
-
-async def _any_account_id(account_id: str) -> UUID:
-    try:
-        return UUID(account_id)
-    except ValueError:
-        raise ledger.no_such_account() from None
-
-
 def _iso_only(value: object) -> object:
     # Pydantic takes seconds since 1970 for dates as well, and they are a typing mistake here.
     if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
@@ -73,14 +60,8 @@ def _iso_only(value: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_iso_only)]
 Payments = Annotated[PaymentProvider, Depends(_payments)]
-AnyAccountId = Annotated[UUID, Depends(_any_account_id)]
-OrderId = Annotated[UUID, Depends(_order_id)]
-Limit = Annotated[int, Query(ge=1, le=100, description="At most so many.")]
-
-
-def _json(model: type[BaseModel]) -> dict[str, Any]:
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+AnyAccountId = Annotated[UUID, path_id("account_id", no_such_account)]
+OrderId = Annotated[UUID, path_id("order_id", orders.no_such_order)]
 
 
 @router.get(
@@ -159,16 +140,11 @@ async def list_entries(
     shared: Shared,
     account_id: AccountId,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None, Query(pattern=r"^[1-9][0-9]{0,17}$", description="`next_cursor` of the page before.")
-    ] = None,
+    cursor: Cursor = None,
 ) -> EntriesAnswer:
     """Every change of the account's balance and debt, newest first."""
     async with shared.sessions() as session:
-        entries = await ledger.newest(
-            session, account_id, before=int(cursor) if cursor else None, limit=limit + 1
-        )
-    return entries_answer(entries, limit)
+        return entries_answer(await ledger.newest(session, account_id, limit=limit, cursor=cursor))
 
 
 @router.post(
@@ -176,7 +152,7 @@ async def list_entries(
     summary="Order credits",
     response_description="The order waits for its payment.",
     responses=error_answers(400, 401, 408, 409, 413, 415, 429, 500, 503),
-    openapi_extra=_json(OrderRequest),
+    openapi_extra=json_body(OrderRequest),
 )
 async def create_order(
     request: Request, shared: Shared, payments: Payments, account_id: AccountId
@@ -190,18 +166,17 @@ async def create_order(
     "/api/v1/orders",
     summary="List orders",
     response_description="A page of orders.",
-    responses=error_answers(400, 401, 404, 413, 429, 500, 503),
+    responses=error_answers(400, 401, 413, 429, 500, 503),
 )
 async def list_orders(
     shared: Shared,
     account_id: AccountId,
     limit: Limit = 50,
-    cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> OrdersAnswer:
     """The account's orders, newest first."""
     async with shared.sessions() as session:
-        found = await orders.newest(session, account_id, before=cursor, limit=limit + 1)
-    return orders_answer(found, limit)
+        return orders_answer(await orders.newest(session, account_id, limit=limit, cursor=cursor))
 
 
 @router.get(
@@ -238,7 +213,7 @@ async def confirm_order(shared: Shared, caller: Caller, order_id: OrderId) -> Or
     summary="Grant credits",
     response_description="The credits have been added.",
     responses=error_answers(400, 401, 403, 404, 408, 413, 415, 429, 500, 503),
-    openapi_extra=_json(GrantRequest),
+    openapi_extra=json_body(GrantRequest),
 )
 async def create_grant(
     request: Request, shared: Shared, caller: Caller, account_id: AnyAccountId

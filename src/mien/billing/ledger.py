@@ -7,7 +7,6 @@ The balance never falls below 0. What a refund or a chargeback can't find there 
 tasks from being created; credits that come in pay it off first.
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,8 +15,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts.models import Account
+from mien.accounts.service import no_such_account
 from mien.billing.models import Kind, LedgerEntry, Order, Outcome
-from mien.errors import InsufficientCredits, InvalidRequest, NotFound
+from mien.database.paging import Page, read_page
+from mien.errors import InsufficientCredits, InvalidRequest
 
 Failed = Literal[Outcome.FAILED, Outcome.CANCELED]
 
@@ -124,6 +125,14 @@ async def reinstate(session: AsyncSession, order: Order, credits: int, dispute: 
     )
 
 
+async def newest(
+    session: AsyncSession, account_id: UUID, *, limit: int, cursor: str | None
+) -> Page[LedgerEntry]:
+    """An account's entries, the newest first. Raises `InvalidRequest` for a cursor of elsewhere."""
+    found = select(LedgerEntry).where(LedgerEntry.account_id == account_id)
+    return await read_page(session, found, (LedgerEntry.id,), limit=limit, cursor=cursor)
+
+
 async def _find_hold(session: AsyncSession, task_id: str) -> LedgerEntry | None:
     return await session.scalar(
         select(LedgerEntry).where(LedgerEntry.task_id == task_id, LedgerEntry.kind == Kind.HOLD)
@@ -152,20 +161,6 @@ async def _close(
         .returning(LedgerEntry.id)
     )
     return await session.scalar(entry) is not None
-
-
-def no_such_account() -> NotFound:
-    return NotFound("There is no such account. Check its id.", param="account_id")
-
-
-async def newest(
-    session: AsyncSession, account_id: UUID, *, before: int | None, limit: int
-) -> Sequence[LedgerEntry]:
-    """An account's entries, newest first, from behind the entry `before`."""
-    found = select(LedgerEntry).where(LedgerEntry.account_id == account_id)
-    if before:
-        found = found.where(LedgerEntry.id < before)
-    return (await session.scalars(found.order_by(LedgerEntry.id.desc()).limit(limit))).all()
 
 
 async def _write(

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, func, select, tuple_, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.billing import ledger
 from mien.billing.models import Kind, LedgerEntry, Order, OrderState
 from mien.billing.payments import Abandoned, Disputed, Paid, PaymentEvent, PaymentProvider, Refunded
+from mien.database.paging import Page, read_page
 from mien.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from mien.money import Money, Pack
 from mien.resources import Resources
@@ -76,17 +77,10 @@ async def find(session: AsyncSession, account_id: UUID, order_id: UUID) -> Order
     return order
 
 
-async def newest(
-    session: AsyncSession, account_id: UUID, *, before: UUID | None, limit: int
-) -> Sequence[Order]:
-    """An account's orders, newest first, from behind the order `before`."""
-    place = tuple_(Order.created_at, Order.id)
+async def newest(session: AsyncSession, account_id: UUID, *, limit: int, cursor: str | None) -> Page[Order]:
+    """An account's orders, the newest first. Raises `InvalidRequest` for a cursor of elsewhere."""
     found = select(Order).where(Order.account_id == account_id)
-    if before:
-        other = await find(session, account_id, before)
-        found = found.where(place < tuple_(other.created_at, other.id))
-    found = found.order_by(Order.created_at.desc(), Order.id.desc()).limit(limit)
-    return (await session.scalars(found)).all()
+    return await read_page(session, found, (Order.created_at, Order.id), limit=limit, cursor=cursor)
 
 
 async def pending(session: AsyncSession) -> Sequence[Order]:

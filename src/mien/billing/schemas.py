@@ -11,6 +11,7 @@ from mien.accounts.models import Account
 from mien.billing.ledger import MAX_GRANT
 from mien.billing.models import Kind, LedgerEntry, Order, OrderState, Outcome
 from mien.billing.usage import Activity, Used
+from mien.database.paging import Page
 from mien.http.answers import Answer
 from mien.http.principal import Limits, Principal
 from mien.money import Money, Pack
@@ -191,9 +192,7 @@ class EntryData(BaseModel):
 
 class EntriesData(BaseModel):
     entries: list[EntryData] = Field(description="Newest first.")
-    next_cursor: str | None = Field(
-        description="The `cursor` of the next page; null on the last.", examples=["1042"]
-    )
+    next_cursor: str | None = Field(description="The next page's `cursor`; null on the last one.")
 
 
 class EntryAnswer(Answer[EntryData]):
@@ -220,11 +219,9 @@ class EntriesAnswer(Answer[EntriesData]):
     """A page of the ledger."""
 
 
-def entries_answer(entries: Sequence[LedgerEntry], limit: int) -> EntriesAnswer:
-    """A page of `limit` entries, of which one more was read if there is one."""
-    page = entries[:limit]
-    cursor = str(page[-1].id) if len(entries) > limit else None
-    return EntriesAnswer(data=EntriesData(entries=[entry_data(entry) for entry in page], next_cursor=cursor))
+def entries_answer(page: Page[LedgerEntry]) -> EntriesAnswer:
+    entries = [entry_data(entry) for entry in page.rows]
+    return EntriesAnswer(data=EntriesData(entries=entries, next_cursor=page.next_cursor))
 
 
 class OrderRequest(BaseModel):
@@ -253,9 +250,7 @@ class OrderData(BaseModel):
 
 class OrdersData(BaseModel):
     orders: list[OrderData] = Field(description="Newest first.")
-    next_cursor: str | None = Field(
-        description="The `cursor` of the next page; null on the last.", examples=[EXAMPLE_ORDER]
-    )
+    next_cursor: str | None = Field(description="The next page's `cursor`; null on the last one.")
 
 
 def order_data(order: Order) -> OrderData:
@@ -285,11 +280,9 @@ class OrdersAnswer(Answer[OrdersData]):
     """A page of orders."""
 
 
-def orders_answer(orders: Sequence[Order], limit: int) -> OrdersAnswer:
-    """A page of `limit` orders, of which one more was read if there is one."""
-    page = orders[:limit]
-    cursor = str(page[-1].id) if len(orders) > limit else None
-    return OrdersAnswer(data=OrdersData(orders=[order_data(order) for order in page], next_cursor=cursor))
+def orders_answer(page: Page[Order]) -> OrdersAnswer:
+    orders = [order_data(order) for order in page.rows]
+    return OrdersAnswer(data=OrdersData(orders=orders, next_cursor=page.next_cursor))
 
 
 class GrantRequest(BaseModel):

@@ -59,6 +59,12 @@ async def read_body(
     )
 
 
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """How a body that `read_json` reads is documented: an endpoint's `openapi_extra`."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 async def read_json(request: Request, model: type[Model]) -> Model:
     """The request's JSON as `model`, strict about types. Raises what `read_body` raises."""
     media_type = _media_type(request)

@@ -1,12 +1,13 @@
 """What endpoints ask for."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPBearer
 
-from mien.errors import PermissionDenied
+from mien.errors import NotFound, PermissionDenied
 from mien.http.principal import Principal
 from mien.resources import Resources
 
@@ -42,8 +43,22 @@ async def _request_id(request: Request) -> str:
     return request_id
 
 
+def path_id(name: str, missing: Callable[[], NotFound]) -> Any:
+    """The id in the part `name` of the path. What is no id names nothing: then `missing()` is raised."""
+
+    async def read(text: Annotated[str, Path(alias=name)]) -> UUID:
+        try:
+            return UUID(text)
+        except ValueError:
+            raise missing() from None
+
+    return Depends(read)
+
+
 Shared = Annotated[Resources, Depends(_resources)]
 Caller = Annotated[Principal, Depends(_principal)]
 Administrator = Annotated[Principal, Depends(_administrator)]
 AccountId = Annotated[UUID, Depends(_account_id)]
 RequestId = Annotated[str, Depends(_request_id)]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]

@@ -121,8 +121,8 @@ async def list_tasks(
 ) -> TaskPageAnswer:
     """The account's tasks, the newest first."""
     async with shared.sessions() as session:
-        tasks, next_cursor = await listing.page(session, account_id, wanted)
-    return task_page_answer(shared, tasks, next_cursor)
+        page = await listing.page(session, account_id, wanted)
+    return task_page_answer(shared, page)
 
 
 @router.get(

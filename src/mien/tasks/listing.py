@@ -1,20 +1,13 @@
-"""An account's tasks, the newest first, page by page.
+"""An account's tasks, the newest first, page by page."""
 
-A cursor names the last task of a page by its time and id, so that tasks that come meanwhile move nothing.
-"""
-
-import base64
-import binascii
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.errors import InvalidRequest
+from mien.database.paging import Page, read_page
 from mien.tasks.models import State, Task
 
 _STATES: Final = {
@@ -44,10 +37,8 @@ class TaskFilter(BaseModel):
     )
 
 
-async def page(
-    session: AsyncSession, account_id: UUID, wanted: TaskFilter
-) -> tuple[Sequence[Task], str | None]:
-    """A page of tasks, and the cursor of the next one. Raises `InvalidRequest` for a cursor of elsewhere."""
+async def page(session: AsyncSession, account_id: UUID, wanted: TaskFilter) -> Page[Task]:
+    """A page of tasks. Raises `InvalidRequest` for a cursor of elsewhere."""
     found = select(Task).where(Task.account_id == account_id)
     if wanted.status:
         found = found.where(Task.state.in_(_STATES[wanted.status]))
@@ -57,29 +48,6 @@ async def page(
         found = found.where(Task.created_at < wanted.created_before)
     if wanted.key:
         found = found.where(Task.key_id == wanted.key)
-    if wanted.cursor:
-        found = found.where(tuple_(Task.created_at, Task.id) < _place(wanted.cursor))
-    newest_first = found.order_by(Task.created_at.desc(), Task.id.desc()).limit(wanted.limit + 1)
-    tasks = (await session.scalars(newest_first)).all()
-    if len(tasks) <= wanted.limit:
-        return tasks, None
-    return tasks[: wanted.limit], _cursor(tasks[wanted.limit - 1])
-
-
-def _cursor(task: Task) -> str:
-    place = f"{task.created_at.isoformat()} {task.id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _place(cursor: str) -> tuple[datetime, str]:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        time, _, task_id = text.partition(" ")
-        created_at = datetime.fromisoformat(time)
-        if created_at.tzinfo is None or "\0" in task_id:
-            raise ValueError
-    except (ValueError, binascii.Error):
-        raise InvalidRequest(
-            "`cursor` is none of ours. Send `next_cursor` of the page before as it is.", param="cursor"
-        ) from None
-    return created_at, task_id
+    return await read_page(
+        session, found, (Task.created_at, Task.id), limit=wanted.limit, cursor=wanted.cursor
+    )

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from mien.database.paging import Page
 from mien.http.answers import Answer
 from mien.images.headers import OutputFormat
 from mien.resources import Resources
@@ -140,9 +141,9 @@ def task_answer(resources: Resources, task: Task) -> TaskAnswer:
     return TaskAnswer(data=_task_data(resources, task))
 
 
-def task_page_answer(resources: Resources, tasks: Sequence[Task], next_cursor: str | None) -> TaskPageAnswer:
-    page = TaskPage(tasks=[_task_data(resources, task) for task in tasks], next_cursor=next_cursor)
-    return TaskPageAnswer(data=page)
+def task_page_answer(resources: Resources, page: Page[Task]) -> TaskPageAnswer:
+    tasks = [_task_data(resources, task) for task in page.rows]
+    return TaskPageAnswer(data=TaskPage(tasks=tasks, next_cursor=page.next_cursor))
 
 
 def task_event(resources: Resources, task: Task, attempt: int, stage: str) -> TaskEvent:

@@ -1,13 +1,12 @@
 """The endpoints of webhooks."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel
 
-from mien.http.bodies import read_json
-from mien.http.dependencies import AccountId, Shared, bearer
+from mien.http.bodies import json_body, read_json
+from mien.http.dependencies import AccountId, Cursor, Limit, Shared, bearer, path_id
 from mien.http.errors import error_answers
 from mien.webhooks import queries, service
 from mien.webhooks.schemas import (
@@ -33,32 +32,11 @@ WEBHOOKS = "/api/v1/webhooks"
 router = APIRouter(prefix=WEBHOOKS, tags=["webhooks"], dependencies=[Depends(bearer)])
 
 
-async def _webhook_id(webhook_id: str) -> UUID:
-    try:
-        return UUID(webhook_id)
-    except ValueError:
-        raise service.no_endpoint() from None
-
-
-async def _delivery_id(delivery_id: str) -> UUID:
-    try:
-        return UUID(delivery_id)
-    except ValueError:
-        raise service.no_delivery() from None
-
-
-WebhookId = Annotated[UUID, Depends(_webhook_id)]
-DeliveryId = Annotated[UUID, Depends(_delivery_id)]
-Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
-Cursor = Annotated[UUID | None, Query(description="`next_cursor` of the page before.")]
+WebhookId = Annotated[UUID, path_id("webhook_id", service.no_endpoint)]
+DeliveryId = Annotated[UUID, path_id("delivery_id", service.no_delivery)]
 TaskId = Annotated[
     str | None, Query(pattern="^[0-9A-Za-z_]{1,64}$", description="Only those about this task.")
 ]
-
-
-def _json(model: type[BaseModel]) -> dict[str, Any]:
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 # Endpoints of an account ----------------------------------------------------------------------------------
@@ -76,7 +54,7 @@ async def list_webhooks(shared: Shared, account_id: AccountId) -> WebhookListAns
     "",
     summary="Create a webhook",
     responses=error_answers(400, 401, 408, 409, 413, 415, 500, 503),
-    openapi_extra=_json(WebhookRequest),
+    openapi_extra=json_body(WebhookRequest),
 )
 async def create_webhook(request: Request, shared: Shared, account_id: AccountId) -> CreatedWebhookAnswer:
     """From now on, tell an address of the account's events. The answer alone shows its secret."""
@@ -115,10 +93,8 @@ async def list_deliveries(
 ) -> DeliveryListAnswer:
     """What was sent or is to be sent, to webhooks and callbacks, the latest first."""
     async with shared.sessions() as session:
-        found = await queries.deliveries_of(
-            session, account_id, task_id=task_id, before=cursor, limit=limit + 1
-        )
-    return delivery_list(found, limit=limit)
+        page = await queries.deliveries_of(session, account_id, task_id=task_id, cursor=cursor, limit=limit)
+    return delivery_list(page)
 
 
 @router.get(
@@ -157,7 +133,7 @@ async def read_webhook(shared: Shared, account_id: AccountId, webhook_id: Webhoo
     "/{webhook_id}",
     summary="Change a webhook",
     responses=error_answers(400, 401, 404, 408, 413, 415, 500, 503),
-    openapi_extra=_json(WebhookChange),
+    openapi_extra=json_body(WebhookChange),
 )
 async def change_webhook(
     request: Request, shared: Shared, account_id: AccountId, webhook_id: WebhookId
@@ -225,7 +201,7 @@ async def list_webhook_deliveries(
     """What was sent or is to be sent to it, the latest first."""
     async with shared.sessions() as session:
         endpoint = await service.find_endpoint(session, account_id, webhook_id)
-        found = await queries.deliveries_of(
-            session, account_id, endpoint_id=endpoint.id, before=cursor, limit=limit + 1
+        page = await queries.deliveries_of(
+            session, account_id, endpoint_id=endpoint.id, cursor=cursor, limit=limit
         )
-    return delivery_list(found, limit=limit)
+    return delivery_list(page)

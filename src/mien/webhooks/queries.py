@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Select, Text, cast, delete, func, select, tuple_, update
+from sqlalchemy import CursorResult, Select, Text, cast, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.database import jobs
+from mien.database.paging import Page, read_page
 from mien.webhooks.models import CallbackSecret, Delivery, Endpoint, State
 
 # Endpoints ------------------------------------------------------------------------------------------------
@@ -137,22 +138,16 @@ async def deliveries_of(
     *,
     endpoint_id: UUID | None = None,
     task_id: str | None = None,
-    before: UUID | None = None,
     limit: int,
-) -> Sequence[Delivery]:
-    """An account's deliveries, the latest first, from after the one called `before`."""
+    cursor: str | None,
+) -> Page[Delivery]:
+    """An account's deliveries, the latest first. Raises `InvalidRequest` for a cursor of elsewhere."""
     found: Select[Delivery] = select(Delivery).where(Delivery.account_id == account_id)
     if endpoint_id:
         found = found.where(Delivery.endpoint_id == endpoint_id)
     if task_id is not None:
         found = found.where(Delivery.task_id == task_id)
-    if before:
-        place = select(Delivery.created_at, Delivery.id).where(
-            Delivery.id == before, Delivery.account_id == account_id
-        )
-        found = found.where(tuple_(Delivery.created_at, Delivery.id) < place.scalar_subquery())
-    found = found.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(limit)
-    return (await session.scalars(found)).all()
+    return await read_page(session, found, (Delivery.created_at, Delivery.id), limit=limit, cursor=cursor)
 
 
 async def unheard(session: AsyncSession, limit: int) -> Sequence[UUID]:

@@ -1,13 +1,13 @@
 """What requests about webhooks hold, and what is answered."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from mien.database.paging import Page
 from mien.http.answers import Answer
 from mien.webhooks.models import Delivery, Endpoint, Event, Signing, State
 
@@ -151,7 +151,7 @@ class DeliveryAnswer(Answer[DeliveryData]):
 
 class DeliveryList(BaseModel):
     deliveries: list[DeliveryData] = Field(description="The latest first.")
-    next_cursor: UUID | None = Field(description="The next page's `cursor`; null on the last one.")
+    next_cursor: str | None = Field(description="The next page's `cursor`; null on the last one.")
 
 
 class DeliveryListAnswer(Answer[DeliveryList]):
@@ -181,12 +181,9 @@ def delivery_answer(delivery: Delivery) -> DeliveryAnswer:
     return DeliveryAnswer(data=_delivery(delivery))
 
 
-def delivery_list(deliveries: Iterable[Delivery], *, limit: int) -> DeliveryListAnswer:
-    """`deliveries` are up to one more than `limit`, so as to know whether there are more."""
-    found = [_delivery(delivery) for delivery in deliveries]
-    shown = found[:limit]
-    more = shown[-1].delivery_id if len(found) > limit else None
-    return DeliveryListAnswer(data=DeliveryList(deliveries=shown, next_cursor=more))
+def delivery_list(page: Page[Delivery]) -> DeliveryListAnswer:
+    deliveries = [_delivery(delivery) for delivery in page.rows]
+    return DeliveryListAnswer(data=DeliveryList(deliveries=deliveries, next_cursor=page.next_cursor))
 
 
 def _delivery(delivery: Delivery) -> DeliveryData:
