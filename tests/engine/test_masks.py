@@ -1,7 +1,7 @@
 """The source shows on the face, and on nothing that stands in front of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -9,20 +9,20 @@ import pytest
 
 from mien import Face, FaceSwapper
 from mien.engine.arrays import RGB, Float
+from mien.engine.drawing import area
 from mien.engine.geometry import normals
 from mien.engine.lighting import Light, Skin, estimate_light, skin_of
-from mien.engine.masks import Masks, face_masks, wears_beard
+from mien.engine.masks import Masks, face_masks
+from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster, rasterise
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import cut_source, texture_layers
-from mien.engine.topology import MESH_POINTS, NOSE_BASE, NOSE_TIP, OVAL
+from mien.engine.topology import LOWER_FACE, NOSE_BASE, NOSE_TIP, OVAL
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
-Expressions = Callable[[str], Photo]
 
 FOREHEAD, BELOW_LIP = 9, 18
-EVERYWHERE: Float = np.ones(MESH_POINTS)
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,40 @@ class Subject:
         own = texture_layers(self.raster, self.points, patch).own
         return estimate_light(own, patch.normals, self.skin)
 
+    @property
+    def nothing(self) -> Float:
+        """On the raster's cells."""
+        return np.zeros(self.raster.ids.shape, np.float32)
+
+    @property
+    def jaw(self) -> Float:
+        """Where a full beard grows."""
+        return area(self.raster, LOWER_FACE).astype(np.float32)
+
+    def rows(self, first: float, last: float) -> Float:
+        """A band across the face, given in shares of its height."""
+        mask, height = self.nothing, len(self.raster.ids)
+        mask[int(first * height) : int(last * height)] = 1
+        return mask
+
     def masks(
-        self, picture: RGB | None = None, source: "Subject | None" = None, seen: Float = EVERYWHERE
+        self,
+        source: "Subject | None" = None,
+        seen: Float | None = None,
+        front: Float | None = None,
+        beards: tuple[Float, Float] | None = None,
     ) -> Masks:
-        """Of this face as the target; `picture` may differ from its own, the source is itself or another."""
+        """Of this face as the target; the source is itself or another. beards: the target's, the source's."""
         source = source or self
+        beard, source_beard = beards or (self.nothing, self.nothing)
+        neither = (self.nothing, self.nothing)
         return face_masks(
             self.raster,
             self.skin,
-            self.light(picture),
+            self.light(),
             self.light_of(source),
-            seen,
+            1 - self.nothing if seen is None else seen,
+            Covering(self.nothing if front is None else front, beard, neither, (source_beard, self.nothing)),
             self.width,
         )
 
@@ -108,62 +131,69 @@ def test_at_the_pictures_border_a_face_has_no_edge(photo: Photos, swapper: FaceS
     assert border[round(float(target.raster.points[NOSE_TIP, 1]))] > 0.9
 
 
-def painted(target: Subject, rows: tuple[float, float], columns: tuple[float, float]) -> RGB:
-    """Something blue over a part of the face, given in shares of the picture."""
-    picture, (height, width) = target.picture.copy(), target.picture.shape[:2]
-    picture[
-        int(rows[0] * height) : int(rows[1] * height), int(columns[0] * width) : int(columns[1] * width)
-    ] = (30, 60, 200)
-    return picture
-
-
-def test_what_reaches_in_from_the_edge_stays_in_front(photo: Photos) -> None:
+def test_what_stands_in_front_stays(photo: Photos) -> None:
     target = subject(photo(6, "amateur_selfie"))
-    masks = target.masks(painted(target, (0.7, 1.0), (0.0, 1.0)))
+    masks = target.masks(front=target.rows(0.7, 1))
     assert masks.covered > 0.08
-    assert target.at(masks.face, BELOW_LIP) < 0.3
+    assert target.at(masks.face, BELOW_LIP) == 0
     assert target.at(masks.face, NOSE_TIP) == pytest.approx(1)
     assert target.at(masks.face, FOREHEAD) == pytest.approx(1)
 
 
 def test_more_cover_is_more_covered(photo: Photos) -> None:
     target = subject(photo(6, "amateur_selfie"))
-    covered = [
-        target.masks(painted(target, (top, 1.0), (0.0, 1.0))).covered for top in (0.95, 0.85, 0.75, 0.65)
-    ]
+    covered = [target.masks(front=target.rows(top, 1)).covered for top in (0.95, 0.85, 0.75, 0.65)]
     assert covered == sorted(covered)
     assert covered[-1] > covered[0] + 0.1
 
 
-def test_a_mole_is_no_cover(photo: Photos) -> None:
-    target = subject(photo(6, "amateur_selfie"))
-    assert target.masks(painted(target, (0.55, 0.6), (0.25, 0.3))).covered < 0.01
-
-
-def test_beards_are_recognised(photo: Photos) -> None:
-    bearded = {
-        person
-        for person in range(1, 11)
-        for kind in ("studio_portrait", "amateur_selfie")
-        if wears_beard((face := subject(photo(person, kind))).light(), face.skin)
-    }
-    assert bearded == {5}
-
-
-def test_a_beard_stays_only_if_the_source_has_none(photo: Photos) -> None:
+def test_a_full_beard_stays_if_the_source_has_none(photo: Photos) -> None:
     bearded, shaven = subject(photo(5, "amateur_selfie")), subject(photo(3, "studio_portrait"))
-    kept = bearded.masks(source=shaven)
-    assert kept.beard_kept
-    assert bearded.at(kept.face, BELOW_LIP) < 0.2
-    assert bearded.at(kept.face, FOREHEAD) == pytest.approx(1)
-    assert not bearded.masks(source=subject(photo(5, "studio_portrait"))).beard_kept
-    assert not shaven.masks(source=bearded).beard_kept
+    masks = bearded.masks(shaven, beards=(bearded.jaw, bearded.nothing))
+    assert masks.beard_kept
+    assert bearded.at(masks.face, BELOW_LIP) < 0.2
+    assert bearded.at(masks.face, FOREHEAD) == pytest.approx(1)
+
+
+def test_a_moustache_goes_with_the_skin(photo: Photos) -> None:
+    target = subject(photo(5, "amateur_selfie"))
+    masks = target.masks(beards=(target.rows(0.6, 0.7), target.nothing))
+    assert not masks.beard_kept
+    assert target.at(masks.face, BELOW_LIP) == pytest.approx(1)
+
+
+def test_the_sources_beard_replaces_one_of_the_same_hair(photo: Photos) -> None:
+    target = subject(photo(5, "amateur_selfie"))
+    assert not target.masks(beards=(target.jaw, target.jaw)).beard_kept
+
+
+def test_a_beard_of_other_hair_is_kept_whole(photo: Photos) -> None:
+    dark = subject(photo(5, "amateur_selfie"))
+    picture = dark.picture.copy()
+    picture[dark.raster.enlarge(dark.jaw) > 0.5] = (235, 235, 235)
+    assert dark.masks(replace(dark, picture=picture), beards=(dark.jaw, dark.jaw)).beard_kept
+
+
+def test_what_has_the_skins_colour_is_no_beard(photo: Photos) -> None:
+    shaven = subject(photo(3, "studio_portrait"))
+    masks = shaven.masks(subject(photo(6, "studio_portrait")), beards=(shaven.jaw, shaven.nothing))
+    assert not masks.beard_kept
+
+
+def test_the_sources_beard_covers_the_jaw_to_its_rim(photo: Photos) -> None:
+    target, source = subject(photo(3, "studio_portrait")), subject(photo(5, "studio_portrait"))
+    chin = 152
+    shaven, bearded = (
+        target.masks(source, beards=(target.nothing, beard)) for beard in (target.nothing, target.jaw)
+    )
+    assert not bearded.beard_kept
+    assert target.at(bearded.face, chin) > target.at(shaven.face, chin) + 0.2
 
 
 def test_what_the_source_shows_from_neither_side_stays(photo: Photos) -> None:
     target = subject(photo(6, "amateur_selfie"))
-    seen = EVERYWHERE.copy()
-    seen[target.points[:MESH_POINTS, 1] > target.points[NOSE_BASE, 1]] = 0
+    seen = 1 - target.nothing
+    seen[int(target.raster.points[NOSE_BASE, 1]) :] = 0
     face = target.masks(seen=seen).face
     assert target.at(face, BELOW_LIP) == 0
     assert target.at(face, NOSE_TIP) == pytest.approx(1)

@@ -151,3 +151,29 @@ def test_from_a_half_profile_on_the_whole_far_half_is_mirrored(drawn_head: Heads
 def test_a_slightly_turned_head_keeps_its_far_eye(drawn_head: Heads) -> None:
     share = shown_by_itself(normals(drawn_head(yaw=0.3)))
     assert share[LEFT_EYE].min() > 0.9
+
+
+def test_what_hides_one_cheek_is_replaced_by_the_other(drawn_head: Heads) -> None:
+    head = drawn_head()
+    raster = rasterise(head, SHAPE, 150)
+    here, there = np.zeros((2, *raster.ids.shape), np.float32)
+    middle = round(float(raster.points[NOSE_TIP, 0]))
+    here[:, middle:], there[:, :middle] = 1, 1  # the same hand, seen in a mirror
+    layers = texture_layers(raster, head, cut_source(two_halves(head), head, 1.0), (here, there))
+    assert layers.mirrored_side is not None
+    assert 0.3 < layers.mirrored < 0.7
+    columns = layers.own_share[round(float(head[NOSE_TIP, 1]))]
+    x = head[[LEFT_CHEEK, RIGHT_CHEEK], 0].round().astype(int)
+    assert columns[x].tolist() == pytest.approx([0, 1])
+    assert layers.seen[raster.covered].min() > 0.9
+
+
+def test_what_hides_both_cheeks_is_not_seen(drawn_head: Heads) -> None:
+    head = drawn_head()
+    raster = rasterise(head, SHAPE, 150)
+    hidden = np.zeros(raster.ids.shape, np.float32)
+    below = round(float(raster.points[NOSE_TIP, 1]))
+    hidden[below:] = 1
+    layers = texture_layers(raster, head, cut_source(two_halves(head), head, 1.0), (hidden, hidden))
+    assert layers.seen[below:].max() == 0
+    assert layers.seen[:below].min() == 1

@@ -25,9 +25,3 @@ def disc(radius: float) -> Mask:
 def soften(mask: Mask, sigma: float) -> Float:
     """float32 of the same shape, with soft edges."""
     return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(0.6, sigma))
-
-
-def spread(mask: Mask, raster: Raster) -> Float:
-    """A coarser raster's mask on the cells of `raster`, float32[rows, columns]."""
-    rows, columns = raster.ids.shape
-    return cv2.resize(mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR)

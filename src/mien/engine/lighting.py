@@ -6,7 +6,7 @@ squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up 
 that they leave. The quotient of the target's and the source's estimate relights the source.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -41,6 +41,9 @@ tell."""
 DARK_OUTLIER, BEARD_OUTLIER, BRIGHT_OUTLIER = 40.0, 22.0, 18.0
 """Lightness (of 100) below or above the fit at which a cell is no lit skin: a cast shadow may be deep,
 stubble is not, and a highlight is brighter."""
+
+HIDDEN = 0.2
+"""What covers more of a cell than this spoils its colour."""
 
 GREY_TOLERANCE = 3
 
@@ -101,6 +104,14 @@ def skin_of(raster: Raster, face_width: float) -> Skin:
         lower=face & lower,
         dark_limit=np.where(lower, np.float32(BEARD_OUTLIER), np.float32(DARK_OUTLIER)),
     )
+
+
+def bare_skin(skin: Skin, hidden: Float) -> Skin:
+    """Without what something stands in front of: float32[rows, columns] in [0, 1] on the cells of the raster
+    that `skin` was made of."""
+    rows, columns = skin.candidates.shape
+    coarse = cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_AREA)
+    return replace(skin, candidates=skin.candidates & (coarse < HIDDEN))
 
 
 def _above_nose_base(raster: Raster) -> Mask:

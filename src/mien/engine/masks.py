@@ -2,25 +2,27 @@
 joined by minimum."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from mien.engine.arrays import Float
-from mien.engine.drawing import area, disc, soften, spread
+from mien.engine.drawing import area, disc, soften
 from mien.engine.lighting import Light, Skin
+from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster
-from mien.engine.topology import OUTER_LIPS, OVAL
+from mien.engine.topology import LOWER_FACE, OUTER_LIPS, OVAL
 
 ERODE, FEATHER = 0.03, 0.015
 """How far the mask stays inside the face's outline and how soft its edge is, in face widths."""
 
-BEARD_DARKNESS, BEARD_SHARE = 0.58, 0.45
-"""A face wears a beard when this share of its lower skin is darker than so much of the upper face's
-lightness."""
+BEARD_RIM, BEARD_SHARE = 0.1, 0.35
+"""A beard reaches beyond the face when it covers this share of the jaw's rim, so many face widths wide."""
 
-BEARD_EDGE = 0.68
-"""What is darker than so much of the upper face belongs to a beard that is there."""
+HAIR, OTHER_HAIR = 15.0, 16.0
+"""From these differences of Lab colour a beard differs from the skin above it; and two beards, each against
+its own skin, don't match."""
 
 
 @dataclass(frozen=True)
@@ -40,80 +42,86 @@ def face_masks(
     target_light: Light,
     source_light: Light,
     seen: Float,
+    covering: Covering,
     face_width: float,
 ) -> Masks:
     """All layers joined.
 
-    raster: the result's mesh, drawn. seen: float[468] in [0, 1], how well the source shows a point on either
-    side. face_width: in pixels.
+    raster: the result's mesh, drawn. seen: float32[rows, columns] in [0, 1], how well the source shows a cell
+    on either side. face_width: in pixels.
     """
     width = face_width / raster.cell
-    outline = outline_mask(raster, width)
-    front = in_front(raster, skin, target_light, width)
+    worn = beard_worn(raster, skin, covering, target_light, source_light, width)
+    outline = outline_mask(raster, width, worn == "source")
     layers = {
         "outline": outline,
-        "what the face picture shows": raster.interpolate(seen[:, None])[..., 0].clip(0, 1),
-        "nothing in front": 1 - front,
+        "what the face picture shows": seen.clip(0, 1),
+        "nothing in front": 1 - covering.front,
     }
-    beard_kept = wears_beard(target_light, skin) and not wears_beard(source_light, skin)
-    if beard_kept:
-        layers["no beard to keep"] = 1 - beard_mask(raster, skin, target_light, width)
-    covered = float((front * outline).sum() / max(float(outline.sum()), 1e-6))
+    if worn == "target":
+        layers["no beard to keep"] = 1 - beard_mask(raster, covering.beard, width)
+    covered = float((covering.front * outline).sum() / max(float(outline.sum()), 1e-6))
     face = np.minimum.reduce(list(layers.values())).astype(np.float32)
-    return Masks(face, layers, covered, beard_kept)
+    return Masks(face, layers, covered, worn == "target")
 
 
-def outline_mask(raster: Raster, width: float) -> Float:
-    """The face's oval, a little inside of its outline. `width`: of the face, in cells, here and below."""
+def outline_mask(raster: Raster, width: float, whole_jaw: bool) -> Float:
+    """The face's oval, a little inside of its outline, unless a beard shall cover the jaw to its rim.
+
+    width: of the face, in cells, here and below.
+    """
     face = np.zeros(raster.ids.shape, np.uint8)
     cv2.fillPoly(face, [np.round(raster.points[OVAL] * 16).astype(np.int32)], 1, shift=4)
     # Beyond the picture's border there is no edge to hide.
-    return soften(cv2.erode(face, disc(width * ERODE), borderType=cv2.BORDER_REPLICATE), width * FEATHER)
+    inside = cv2.erode(face, disc(width * ERODE), borderType=cv2.BORDER_REPLICATE)
+    if whole_jaw:
+        inside = np.maximum(inside, face & area(raster, LOWER_FACE))
+    return soften(inside, width * FEATHER)
 
 
-def in_front(raster: Raster, skin: Skin, light: Light, width: float) -> Float:
-    """What covers the face from its edge inwards: hair, a sleeve, a microphone.
+def beard_worn(
+    raster: Raster, skin: Skin, covering: Covering, target_light: Light, source_light: Light, width: float
+) -> Literal["source", "target"] | None:
+    """Whose full beard the result wears; None: nobody's.
 
-    Cells that neither light nor the skin's own spread explain, connected to the outline. Skin-coloured
-    things, such as hands, are not told from the face.
+    Moustaches and goatees end within the face, and so come and go with its skin. A beard that reaches beyond
+    the jaw can't be taken away, but one of another colour can't be continued either.
     """
-    plain = light.weight > 0.5
-    if plain.sum() < 50:
-        return np.zeros(raster.ids.shape, np.float32)
-    rest = light.lab - light.low
-    spreads = 1.48 * np.median(np.abs(rest[plain]), axis=0)
-    colour = np.hypot(rest[..., 1], rest[..., 2]) / max(4.0, 4 * float(np.hypot(*spreads[1:])))
-    # Brightness says nothing: highlights on skin are brighter than most things that cover it.
-    dark = -rest[..., 0] / max(22.0, 5 * float(spreads[0]))
-    odd = (np.maximum(colour, dark) > 1) & skin.candidates
-    _, labels = cv2.connectedComponents(
-        cv2.morphologyEx(odd.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    target, source = (
+        _against_skin(skin, beard, light) if reaches_jaw(raster, beard, width) else np.zeros(3)
+        for beard, light in (
+            (covering.beard, target_light),
+            (covering.source_beards[0], source_light),
+        )
     )
-    edge = skin.face & ~cv2.erode(skin.face.astype(np.uint8), disc(2)).astype(bool)
-    touching = np.unique(labels[edge])
-    covering = np.isin(labels, touching[touching > 0])
-    covering &= ~(skin.lower & (dark > colour))  # that is stubble or a beard
-    return soften(spread(cv2.dilate(covering.astype(np.uint8), disc(1)), raster), width * 0.01)
+    if np.linalg.norm(target) < HAIR:
+        return "source" if np.linalg.norm(source) > HAIR else None
+    if np.linalg.norm(source) < HAIR:
+        return "target"
+    return "target" if np.linalg.norm(target - source) > OTHER_HAIR else "source"
 
 
-def wears_beard(light: Light, skin: Skin) -> bool:
-    """Whether the lower face is dark with hair."""
-    lower, upper = skin.candidates & skin.lower, skin.candidates & skin.upper
-    if lower.sum() < 20 or upper.sum() < 20:
-        return False
-    limit = BEARD_DARKNESS * np.median(light.lab[upper][:, 0])
-    return bool((light.lab[lower][:, 0] < limit).mean() > BEARD_SHARE)
+def reaches_jaw(raster: Raster, beard: Float, width: float) -> bool:
+    """Whether a beard, float32[rows, columns], covers the jaw's rim."""
+    face = area(raster, OVAL)
+    inner = cv2.erode(face, disc(width * BEARD_RIM)).astype(bool)
+    rim = area(raster, LOWER_FACE).astype(bool) & face.astype(bool) & ~inner
+    return bool(rim.any()) and float((beard[rim] > 0.5).mean()) > BEARD_SHARE
 
 
-def beard_mask(raster: Raster, skin: Skin, light: Light, width: float) -> Float:
+def _against_skin(skin: Skin, beard: Float, light: Light) -> Float:
+    """Lab of a beard minus Lab of the skin above it, float[3]."""
+    rows, columns = skin.face.shape
+    coarse = cv2.resize(beard, (columns, rows), interpolation=cv2.INTER_AREA)
+    hair, bare = skin.face & (coarse > 0.5), skin.candidates & skin.upper
+    if not hair.any() or not bare.any():
+        return np.zeros(3)
+    return np.asarray(np.median(light.lab[hair], axis=0) - np.median(light.lab[bare], axis=0))
+
+
+def beard_mask(raster: Raster, beard: Float, width: float) -> Float:
     """The target's beard, closed, with the lips that it surrounds."""
-    cells = width * raster.cell / skin.raster.cell
-    limit = BEARD_EDGE * np.median(light.lab[skin.candidates & skin.upper][:, 0])
-    reach = cv2.dilate(skin.lower.astype(np.uint8), disc(cells * 0.06)).astype(bool)
-    hair = cv2.morphologyEx(
-        ((light.lab[..., 0] < limit) & reach).astype(np.uint8), cv2.MORPH_CLOSE, disc(cells * 0.06)
-    ).astype(bool)
-    hair &= ~skin.upper
-    lips = area(skin.raster, OUTER_LIPS, hull=True).astype(bool)
-    surrounded = lips & (soften(hair, cells * 0.08) > 0.3)
-    return soften(spread(hair | surrounded, raster), width * 0.02)
+    hair = cv2.morphologyEx((beard > 0.35).astype(np.uint8), cv2.MORPH_CLOSE, disc(width * 0.06)).astype(bool)
+    lips = area(raster, OUTER_LIPS, hull=True).astype(bool)
+    surrounded = lips & (soften(hair, width * 0.08) > 0.3)
+    return soften(hair | surrounded, width * 0.02)

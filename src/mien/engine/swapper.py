@@ -13,11 +13,12 @@ from mien.engine.faces import Face, PictureFaces
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import match_detail
 from mien.engine.identity import embed
-from mien.engine.lighting import estimate_light, is_grey, relight_layers, skin_of, without_colour
+from mien.engine.lighting import bare_skin, estimate_light, is_grey, relight_layers, skin_of, without_colour
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
 from mien.engine.neighbours import Neighbour, neighbours_of
+from mien.engine.occlusion import find_covering
 from mien.engine.pose import angle_between
 from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 from mien.engine.scene import Scene, set_scene
@@ -77,6 +78,7 @@ class FaceSwapper:
         self._detector = Network("centerface.onnx", threads or 0)
         self._mesh = Network("face_landmarks_478.onnx", threads or 0)
         self._embedder = Network("faceres_embedder.onnx", threads or 0)
+        self._occlusion = Network("face_occlusion.onnx", threads or 0)
 
     def detect(self, image: RGB) -> tuple[Face, ...]:
         """All faces of uint8[H, W, 3] RGB, largest first: the order that `target_index` counts in."""
@@ -128,7 +130,14 @@ class FaceSwapper:
         clocks = [Stopwatch(on_step, clock.milliseconds) for _ in swaps]
         swapped = [
             swap_face(
-                target, face, neighbours_of(swap.target_index, theirs), source, options, clock, on_picture
+                target,
+                face,
+                neighbours_of(swap.target_index, theirs),
+                source,
+                options,
+                self._occlusion,
+                clock,
+                on_picture,
             )
             for swap, face, source, clock in zip(swaps, faces, sources, clocks, strict=True)
         ]
@@ -216,6 +225,7 @@ def swap_face(
     neighbours: Sequence[Neighbour],
     source: Source,
     options: SwapOptions,
+    network: Network,
     clock: Stopwatch,
     on_picture: OnPicture | None,
 ) -> SwappedFace:
@@ -229,13 +239,16 @@ def swap_face(
     )
     scene = set_scene(target, theirs.landmarks, shape.points, neighbours)
 
+    covering = find_covering(scene, ours.image, mesh, network)
+
     clock.start("texturing")
     patch = cut_source(ours.image, mesh, scene.eye_distance / ours.face.eye_distance)
-    layers = texture_layers(scene.raster, theirs.landmarks, patch)
+    layers = texture_layers(scene.raster, theirs.landmarks, patch, covering.hidden)
 
     clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
+    skin = bare_skin(skin, covering.not_skin)
     their_light = estimate_light(scene.face, normals(theirs.landmarks), skin)
     relit, our_light = relight_layers(layers, their_light, skin)
 
@@ -246,6 +259,7 @@ def swap_face(
         their_light,
         our_light,
         layers.seen,
+        covering,
         scene.face_width,
     )
     mask = scene.raster.enlarge(masks.face)

@@ -3,7 +3,7 @@
 Maps are made per triangle at a fraction of the resolution and then enlarged; pixels are sampled once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -61,8 +61,8 @@ class Layers:
 
     own: uint8[h, w, 3], as the source shows it, and its normals, float64[468, 3]. mirrored_side: the same
     from the other half of the face, None where nothing is missing. own_share: float32[h, w] in [0, 1], what
-    of the result is `own`. seen: float[468] in [0, 1], how well the source shows each point on either side,
-    compared with the target. mirrored: share of the visible face that comes from the other half.
+    of the result is `own`. seen: float32[rows, columns] in [0, 1], how well the source shows each cell on
+    either side, compared with the target. mirrored: share of the visible face that comes from the other half.
     """
 
     own: RGB
@@ -73,25 +73,44 @@ class Layers:
     mirrored: float
 
 
-def texture_layers(raster: Raster, target: Float, patch: SourcePatch) -> Layers:
-    """Sample the source once, or once for each half of the face. target: float32[478, 3], its mesh."""
+def texture_layers(
+    raster: Raster,
+    target: Float,
+    patch: SourcePatch,
+    hidden: tuple[Float, Float] | None = None,
+) -> Layers:
+    """Sample the source once, or once for each half of the face.
+
+    target: float32[478, 3], the target's mesh. hidden: what of each cell something in front of the source's
+    face hides, on its own side and on the other one, float32[rows, columns] in [0, 1]; None: nothing.
+    """
     points = tuck_lips(patch.points, target)
     coordinates = source_coordinates(raster, points[:MESH_POINTS])
     own = sample(patch.image, raster.enlarge(coordinates))
 
-    here = visibility(patch.normals)
-    there = here[mirror()]
-    share = shown_by_itself(patch.normals)
-    wanted = visibility(normals(target))
-    mirrored = float(np.average(1 - share, weights=wanted))
+    bare = np.zeros(raster.ids.shape, np.float32)
+    hidden_here, hidden_there = hidden or (bare, bare)
+    turned_here = visibility(patch.normals)
+    sides = [turned_here, turned_here[mirror()], visibility(normals(target)), shown_by_itself(patch.normals)]
+    here, there, wanted, share = cv2.split(raster.interpolate(np.stack(sides, axis=1)).clip(0, 1))
+    here, there = here * (1 - hidden_here), there * (1 - hidden_there)
+    share = share * (1 - hidden_here * (1 - hidden_there)) + (1 - share) * hidden_there * (1 - hidden_here)
+    seen = np.minimum(1, (np.maximum(here, there) + 0.3) / (wanted + 0.05))
+    seen = (seen * (1 - np.minimum(hidden_here, hidden_there))).astype(np.float32)
+    mirrored = float(np.average(1 - share, weights=wanted * raster.covered + 1e-6))
+    layers = Layers(
+        own=own,
+        own_normals=patch.normals,
+        mirrored_side=None,
+        own_share=np.ones(raster.shape, np.float32),
+        seen=seen,
+        mirrored=mirrored,
+    )
     if mirrored < MIRROR_FROM:
-        whole = np.ones(raster.shape, np.float32)
-        return Layers(own, patch.normals, None, whole, np.ones(MESH_POINTS), 0.0)
+        return replace(layers, seen=1 - hidden_here, mirrored=0.0)
     coordinates = source_coordinates(raster, points[:MESH_POINTS][mirror()])
     other = sample(patch.image, raster.enlarge(coordinates))
-    own_share = raster.interpolate(share[:, None])[..., 0].clip(0, 1)
-    seen = np.minimum(1, (np.maximum(here, there) + 0.3) / (wanted + 0.05))
-    return Layers(own, patch.normals, other, raster.enlarge(own_share), seen, mirrored)
+    return replace(layers, mirrored_side=other, own_share=raster.enlarge(share))
 
 
 def source_coordinates(raster: Raster, points: Float) -> Float:

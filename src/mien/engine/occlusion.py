@@ -1,0 +1,215 @@
+"""What stands in front of a face: hair, hands, glasses, masks, anything. And whether it wears a beard.
+
+A small network of our own (`tools/train_occlusion.py`) looks at the face upright in a square crop; its answer
+is drawn to the picture's own edges (guided filter, He, Sun & Tang 2010).
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from mien.engine.arrays import RGB, Float, Index
+from mien.engine.geometry import smoothstep
+from mien.engine.landmarks import square_crop, warp_crop
+from mien.engine.models import Network
+from mien.engine.raster import Raster
+from mien.engine.scene import Scene
+from mien.engine.topology import (
+    LEFT_EYE,
+    LEFT_EYE_OUTER,
+    MESH_POINTS,
+    OUTER_LIPS,
+    OVAL,
+    RIGHT_EYE,
+    RIGHT_EYE_OUTER,
+    mirror,
+)
+
+CROP = 160
+EXTENT = 1.3
+"""Side of the network's crop, in lengths of the face."""
+
+DARK_LENSES = 0.4
+"""Lenses of which more than this share is opaque hide the eyes, and so are one piece with their frame."""
+
+FRAME = 4
+"""Frames reach so many pixels of the crop into what is found as glasses."""
+
+
+EDGE, TOLERANCE = 0.025, 0.05
+"""How far, in face widths, a cover's edge is drawn to the picture's edges; and what difference of colour, in
+[0, 1], is none."""
+
+
+SURE = (0.15, 0.7)
+"""Below the first nothing is in front, above the second all of it is: better a bit too much of the target
+than half of a thing."""
+
+
+DOUBT, RIM = (0.25, 0.6), 7
+"""The same for what hides the source; and how many pixels of the crop it is widened by, shadows included."""
+
+
+@dataclass(frozen=True)
+class Covering:
+    """Of target and source, on the cells of the result's raster; float32[rows, columns] in [0, 1].
+
+    front: what stands before the target's face. beard: the target's. hidden: what stands before the source's
+    face; source_beards: its beard; both as a cell shows the source, and as it shows the other half of it.
+    """
+
+    front: Float
+    beard: Float
+    hidden: tuple[Float, Float]
+    source_beards: tuple[Float, Float]
+
+    @property
+    def not_skin(self) -> Float:
+        """What of either face tells nothing about the light on skin: lights of the same places compare."""
+        return np.asarray(np.maximum.reduce([self.front, self.beard, *self.hidden, *self.source_beards]))
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """float32[CROP, CROP] each, in [0, 1]. covers: something opaque in front of the face, with the frames of
+    glasses and dark lenses. beard: hair of the face itself. crop_from_picture: float64[2, 3]."""
+
+    covers: Float
+    beard: Float
+    crop_from_picture: Float
+
+    def on_mesh(self, raster: Raster, points: Float) -> tuple[Float, Float]:
+        """`covers` and `beard` where a raster's cells show a face whose mesh in the picture is `points`,
+        [468, ≥2]: float32[rows, columns] each."""
+        x, y = cv2.split(raster.interpolate(moved(points, self.crop_from_picture)))
+        covers, beard = (
+            np.asarray(cv2.remap(plane, x, y, cv2.INTER_LINEAR), np.float32)
+            for plane in (self.covers, self.beard)
+        )
+        return covers, beard
+
+    def on_cells(self, raster: Raster, corner: Float) -> tuple[Float, Float]:
+        """The same on a raster over a window of the picture whose upper left pixel is `corner`, x and y."""
+        picture_from_cells = np.array(
+            [[raster.cell, 0, raster.cell / 2 - 0.5], [0, raster.cell, raster.cell / 2 - 0.5], [0, 0, 1]]
+        )
+        picture_from_cells[:2, 2] += corner
+        crop_from_cells = self.crop_from_picture @ picture_from_cells
+        rows, columns = raster.ids.shape
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        covers, beard = (
+            np.asarray(cv2.warpAffine(plane, crop_from_cells, (columns, rows), flags=flags), np.float32)
+            for plane in (self.covers, self.beard)
+        )
+        return covers, beard
+
+
+def find_covering(scene: Scene, source: RGB, source_points: Float, network: Network) -> Covering:
+    """Look at both faces: the target's in the scene, and the one whose mesh in `source`, uint8[H, W, 3], is
+    `source_points`, float32[478, 3]."""
+    raster = scene.raster
+    corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
+    target = find_occlusion(scene.bent, scene.points[:, :2] + corner, network)
+    front, beard = target.on_cells(raster, corner)
+    rows, columns = raster.ids.shape
+    guide = np.asarray(cv2.resize(scene.face, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+    radius = scene.face_width / raster.cell * EDGE
+    front = smoothstep(follow_edges(front, guide, radius, TOLERANCE), *SURE).astype(np.float32)
+    own = find_occlusion(source, source_points, network)
+    # Of the source nothing is lost where a little more is thought hidden; the rim of a fringe would show.
+    wide = cv2.dilate(smoothstep(own.covers, *DOUBT).astype(np.float32), np.ones((RIM, RIM), np.uint8))
+    own = replace(own, covers=np.asarray(cv2.blur(wide, (3, 3)), np.float32))
+    points = source_points[:MESH_POINTS]
+    hidden, beards = zip(*(own.on_mesh(raster, side) for side in (points, points[mirror()])), strict=True)
+    return Covering(front, beard, hidden, beards)
+
+
+def find_occlusion(picture: RGB, points: Float, network: Network) -> Occlusion:
+    """Of the face with the mesh `points`, float32[478, ≥2], in `picture`, uint8[H, W, 3] RGB."""
+    crop_from_picture = aligned_crop(points, CROP, EXTENT)
+    crop = warp_crop(picture, crop_from_picture, CROP)
+    outline = face_outline(moved(points[:MESH_POINTS], crop_from_picture), CROP)
+    planes = np.concatenate([crop.transpose(2, 0, 1).astype(np.float32) / 255, outline[None]])
+    covers, glasses, beard = network(planes[None])["layers"][0]
+    return Occlusion(whole_glasses(covers, glasses), beard, crop_from_picture)
+
+
+def whole_glasses(covers: Float, glasses: Float) -> Float:
+    """`covers` with glasses in one piece: dark lenses altogether, frames without gaps."""
+    worn = (glasses > 0.5).astype(np.uint8)
+    lenses = cv2.erode(worn, np.ones((2 * FRAME + 1, 2 * FRAME + 1), np.uint8)).astype(bool)
+    if not lenses.any():
+        return covers
+    if covers[lenses].mean() > DARK_LENSES:
+        return np.maximum(covers, glasses)
+    return np.where(worn, smoothstep(covers, 0.1, 0.5), covers).astype(np.float32)
+
+
+def aligned_crop(points: Float, size: int, extent: float) -> Float:
+    """`crop_from_picture`, float64[2, 3]: the face upright in the middle of size × size pixels, whose sides
+    are `extent` lengths of the face."""
+    across = points[LEFT_EYE_OUTER, :2] - points[RIGHT_EYE_OUTER, :2]
+    angle = float(np.arctan2(across[1], across[0]))
+    cos, sin = np.cos(angle), np.sin(angle)
+    upright = points[:MESH_POINTS, :2] @ np.array([[cos, -sin], [sin, cos]])
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    centre = (low + high) / 2 @ np.array([[cos, sin], [-sin, cos]])
+    return square_crop(centre, float((high - low).max()) * extent, angle, size)
+
+
+def face_outline(points: Float, size: int) -> Float:
+    """Where the mesh is, as the network is told: float32[size, size], ½ on the face, 1 on eyes and lips.
+
+    points: [468, 2] in pixels of the crop.
+    """
+    return (_filled(points, size, OVAL) + _filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
+
+
+def _filled(points: Float, size: int, *rings: Index) -> Float:
+    canvas = np.zeros((size, size), np.uint8)
+    for ring in rings:
+        cv2.fillPoly(canvas, [np.round(points[ring] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    return np.asarray(canvas, np.float32) / 255
+
+
+def moved(points: Float, matrix: Float) -> Float:
+    """[N, ≥2] by float64[2, 3]."""
+    return np.asarray(points[:, :2] @ matrix[:, :2].T + matrix[:, 2])
+
+
+def follow_edges(mask: Float, guide: RGB, radius: float, tolerance: float) -> Float:
+    """Guided filter: a mask, float32[h, w] in [0, 1], drawn to the edges of `guide`, uint8[h, w, 3].
+
+    radius: in pixels. tolerance: differences of colour in [0, 1] well below it are no edges. What the mask is
+    as a linear function of colour is found at half the resolution (He & Sun 2015).
+    """
+    size = (mask.shape[1], mask.shape[0])
+    half = (-(-size[0] // 2), -(-size[1] // 2))
+    small, colours = (cv2.resize(image, half, interpolation=cv2.INTER_AREA) for image in (mask, guide))
+    r, g, b = cv2.split(colours.astype(np.float32) / 255)
+    window = (2 * round(radius / 2) + 1,) * 2
+
+    def mean(values: Float) -> Float:
+        return np.asarray(cv2.blur(values, window), np.float32)
+
+    mean_mask, mean_r, mean_g, mean_b = (mean(plane) for plane in (small, r, g, b))
+    own = tolerance**2
+    rr, gg, bb = (mean(p * p) - m * m + own for p, m in ((r, mean_r), (g, mean_g), (b, mean_b)))
+    rg, rb, gb = (
+        mean(p * q) - m * n
+        for p, q, m, n in ((r, g, mean_r, mean_g), (r, b, mean_r, mean_b), (g, b, mean_g, mean_b))
+    )
+    x, y, z = (mean(p * small) - m * mean_mask for p, m in ((r, mean_r), (g, mean_g), (b, mean_b)))
+    # Cramer's rule for the symmetric 3 × 3 system of each pixel.
+    a00, a01, a02 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    a11, a12, a22 = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
+    determinant = rr * a00 + rg * a01 + rb * a02
+    slope_r = (a00 * x + a01 * y + a02 * z) / determinant
+    slope_g = (a01 * x + a11 * y + a12 * z) / determinant
+    slope_b = (a02 * x + a12 * y + a22 * z) / determinant
+    offset = mean_mask - slope_r * mean_r - slope_g * mean_g - slope_b * mean_b
+    function = cv2.merge([mean(plane) for plane in (slope_r, slope_g, slope_b, offset)])
+    slopes_offset = cv2.resize(function, size, interpolation=cv2.INTER_LINEAR)
+    drawn = (slopes_offset[..., :3] * (guide.astype(np.float32) / 255)).sum(axis=2) + slopes_offset[..., 3]
+    return np.asarray(np.clip(drawn, 0, 1), np.float32)

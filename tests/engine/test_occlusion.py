@@ -1,0 +1,177 @@
+"""What stands in front of a face is found, and the face itself is not taken for it."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from mien import Face, SwapResult
+from mien.engine.arrays import RGB, Float
+from mien.engine.masks import reaches_jaw
+from mien.engine.models import Network
+from mien.engine.occlusion import (
+    CROP,
+    EXTENT,
+    Occlusion,
+    aligned_crop,
+    face_outline,
+    find_covering,
+    find_occlusion,
+    follow_edges,
+    moved,
+    whole_glasses,
+)
+from mien.engine.raster import rasterise
+from mien.engine.scene import FACE_WIDTH, set_scene
+from mien.engine.topology import LEFT_EYE, LOWER_FACE, MESH_POINTS, NOSE_TIP, OVAL, RIGHT_EYE
+
+Photo = tuple[RGB, Face]
+Photos = Callable[[int, str], Photo]
+KINDS = ("studio_portrait", "amateur_selfie")
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return Network("face_occlusion.onnx", 2)
+
+
+def share(occlusion: Occlusion, points: Float, plane: Float) -> float:
+    """Share of the face's outline for which `plane` holds."""
+    inside = face_outline(moved(points[:MESH_POINTS], occlusion.crop_from_picture), CROP) > 0.25
+    return float((plane[inside] > 0.5).mean())
+
+
+def inside(picture: RGB, *outlines: Float) -> Float:
+    canvas = np.zeros(picture.shape[:2], np.uint8)
+    for outline in outlines:
+        cv2.fillPoly(canvas, [np.round(outline).astype(np.int32)], 1)
+    return canvas > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("person", [1, 3, 5, 6, 9])
+def test_a_bare_face_is_bare(photo: Photos, network: Network, person: int, kind: str) -> None:
+    picture, face = photo(person, kind)
+    occlusion = find_occlusion(picture, face.landmarks, network)
+    assert share(occlusion, face.landmarks, occlusion.covers) < 0.04
+
+
+@pytest.mark.parametrize("person", [1, 3, 6])
+def test_a_mask_over_mouth_and_chin_is_found(photo: Photos, network: Network, person: int) -> None:
+    picture, face = photo(person, "amateur_selfie")
+    picture, points = picture.copy(), face.landmarks[:, :2]
+    worn = inside(picture, points[[227, 117, 195, 346, 447, 361, 379, 152, 150, 132]])
+    picture[worn] = (176, 206, 222)
+    occlusion = find_occlusion(picture, face.landmarks, network)
+    crop = cv2.warpAffine(worn.astype(np.float32), occlusion.crop_from_picture, (CROP, CROP)) > 0.5
+    face_itself = face_outline(moved(points[:MESH_POINTS], occlusion.crop_from_picture), CROP) > 0.25
+    found = occlusion.covers > 0.5
+    assert (found & crop & face_itself).sum() / (crop & face_itself).sum() > 0.9
+    assert (found & ~crop & face_itself).sum() / face_itself.sum() < 0.05
+
+
+@pytest.mark.parametrize("person", [1, 3, 6])
+def test_dark_glasses_hide_both_eyes(photo: Photos, network: Network, person: int) -> None:
+    picture, face = photo(person, "studio_portrait")
+    picture, points = picture.copy(), face.landmarks[:, :2]
+    for ring in (RIGHT_EYE, LEFT_EYE):
+        centre = points[ring].mean(axis=0)
+        axes = np.round(face.eye_distance * np.array([0.25, 0.2])).astype(int).tolist()
+        cv2.ellipse(picture, np.round(centre).astype(int).tolist(), axes, 0, 0, 360, (12, 12, 14), -1)
+    right, left = (np.round(points[k]).astype(int).tolist() for k in (127, 356))
+    cv2.line(picture, right, left, (12, 12, 14), 4)
+    occlusion = find_occlusion(picture, face.landmarks, network)
+    for ring in (RIGHT_EYE, LEFT_EYE):
+        x, y = moved(points[ring].mean(axis=0, keepdims=True), occlusion.crop_from_picture)[0]
+        assert occlusion.covers[round(y), round(x)] > 0.8
+
+
+def test_a_full_beard_is_kept_and_shaven_chins_are_not(swapped: Callable[[int, int], SwapResult]) -> None:
+    assert {target for target in (1, 2, 5, 6, 9) if swapped(3, target).report.beard_kept} == {5}
+
+
+def test_a_mole_is_no_cover(photo: Photos, network: Network) -> None:
+    picture, face = photo(6, "amateur_selfie")
+    picture = picture.copy()
+    cheek = np.round(face.landmarks[50, :2]).astype(int).tolist()
+    cv2.circle(picture, cheek, max(2, round(0.02 * face.eye_distance)), (70, 40, 30), -1)
+    occlusion = find_occlusion(picture, face.landmarks, network)
+    assert share(occlusion, face.landmarks, occlusion.covers) < 0.04
+
+
+def test_turning_the_picture_turns_the_answer(photo: Photos, network: Network) -> None:
+    picture, face = photo(5, "amateur_selfie")
+    turned = np.ascontiguousarray(np.rot90(picture))
+    points = np.column_stack([face.landmarks[:, 1], picture.shape[1] - 1 - face.landmarks[:, 0]])
+    upright, other = (find_occlusion(p, q, network) for p, q in ((picture, face.landmarks), (turned, points)))
+    assert np.abs(upright.beard - other.beard).mean() < 0.01
+
+
+def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> None:
+    _, face = photo(6, "amateur_selfie")
+    crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
+    y, x = np.mgrid[:CROP, :CROP].astype(np.float32) / CROP
+    occlusion = Occlusion(x, y, crop_from_picture)
+    corner = np.floor(face.landmarks[OVAL, :2].min(axis=0))
+    points = face.landmarks - np.append(corner, 0).astype(np.float32)
+    raster = rasterise(points, (400, 400), FACE_WIDTH * face.eye_distance)
+    on_mesh = occlusion.on_mesh(raster, face.landmarks[:MESH_POINTS])
+    on_cells = occlusion.on_cells(raster, corner)
+    for mesh, cells in zip(on_mesh, on_cells, strict=True):
+        np.testing.assert_allclose(mesh[raster.covered], cells[raster.covered], atol=0.02)
+
+
+def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> None:
+    (target, theirs), (source, ours) = photo(5, "amateur_selfie"), photo(3, "studio_portrait")
+    scene = set_scene(target, theirs.landmarks, theirs.landmarks)
+    covering = find_covering(scene, source, ours.landmarks, network)
+    shape = scene.raster.ids.shape
+    for mask in (covering.front, covering.beard, *covering.hidden, *covering.source_beards):
+        assert mask.dtype == np.float32
+        assert mask.shape == shape
+        assert 0 <= mask.min() <= mask.max() <= 1
+    width = scene.face_width / scene.raster.cell
+    assert reaches_jaw(scene.raster, covering.beard, width)
+    assert not reaches_jaw(scene.raster, covering.source_beards[0], width)
+
+
+def test_an_edge_is_drawn_to_the_pictures_edge() -> None:
+    picture = np.full((80, 80, 3), 200, np.uint8)
+    picture[:, 40:] = (40, 60, 90)
+    blurred = np.repeat(np.linspace(-1, 2, 80, dtype=np.float32).clip(0, 1)[None], 80, axis=0)
+    drawn = follow_edges(blurred, picture, radius=12, tolerance=0.05)
+    step = drawn[40, 42] - drawn[40, 37]
+    assert step > 1.5 * (blurred[40, 42] - blurred[40, 37])
+
+
+def test_a_flat_mask_stays_flat() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    for level in (0, 1):
+        np.testing.assert_allclose(
+            follow_edges(np.full((40, 50), level, np.float32), picture, 4, 0.05), level, atol=1e-3
+        )
+
+
+def test_dark_lenses_are_one_piece_and_clear_ones_let_the_eyes_through() -> None:
+    glasses = np.zeros((CROP, CROP), np.float32)
+    glasses[50:80, 20:140] = 1
+    frame = glasses - np.pad(glasses[53:77, 23:137], ((53, 83), (23, 23)))
+    np.testing.assert_array_equal(whole_glasses(np.maximum(frame, 0.7 * glasses), glasses), glasses)
+    clear = whole_glasses(0.6 * frame, glasses)
+    assert clear[65, 80] == 0
+    assert clear[51, 80] == 1
+
+
+def test_without_glasses_nothing_is_changed() -> None:
+    covers = np.random.default_rng(0).random((CROP, CROP), np.float32)
+    np.testing.assert_array_equal(whole_glasses(covers, np.zeros_like(covers)), covers)
+
+
+def test_the_crop_holds_the_face_upright_in_its_middle(photo: Photos) -> None:
+    _, face = photo(3, "amateur_selfie")
+    points = moved(face.landmarks[:MESH_POINTS], aligned_crop(face.landmarks, CROP, EXTENT))
+    low, high = points.min(axis=0), points.max(axis=0)
+    np.testing.assert_allclose((low + high) / 2, (CROP - 1) / 2, atol=0.5)
+    assert (high - low).max() == pytest.approx(CROP / EXTENT, rel=0.02)
+    assert points[NOSE_TIP, 1] < points[LOWER_FACE, 1].max()
