@@ -192,7 +192,7 @@ class TestLimits:
         shop.headers.update(bearer(key))
         assert [(await shop.get(KEYS)).status_code for _ in range(2)] == [200, 200]
         response = await shop.get(KEYS)
-        assert "2 requests per minute of this key" in refused(response, 429, "rate_limited")
+        assert "2 requests per minute" in refused(response, 429, "rate_limited")
         assert 0 < int(response.headers["retry-after"]) <= 60
         assert '"key";r=0;t=' in response.headers["ratelimit"]
         assert (await operator.get(KEYS)).status_code == 200

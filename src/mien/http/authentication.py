@@ -88,7 +88,7 @@ def _check(standings: Collection[Standing]) -> None:
     for one in standings:
         if one.is_used_up:
             raise RateLimited(
-                f"That are more than the {one.limit} requests per minute of this {one.name}. Try again in "
-                f"{one.seconds} seconds.",
+                f"This {one.name} may make {one.limit} requests per minute. Try again in {one.seconds} "
+                "seconds.",
                 retry_after=one.seconds,
             )

@@ -1,5 +1,6 @@
 """Every refusal in one envelope: `{"error": {"code", "message", "type", "param", "request_id"}}`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -138,8 +139,28 @@ def _sentence(fault: Mapping[str, Any], name: str, fields: Sequence[str]) -> str
         case "json_invalid":
             return f"The body is not valid JSON: {fault['ctx']['error']}."
         case _:
-            message = fault["msg"].removeprefix("Value error, ").rstrip(".")
-            return f"`{name}`: {message}." if name else f"{message}."
+            return f"`{name}` {_plain(fault)}." if name else f"The body {_plain(fault)}."
+
+
+# What Pydantic adds about how it read a value, which says nothing about what is wanted.
+_OF_PARSERS = re.compile(r", (unable to|invalid ).*")
+
+
+def _plain(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a value, as the rest of a sentence that begins with the value's name."""
+    match fault["type"]:
+        case "model_type" | "model_attributes_type":
+            return "must be a JSON object"
+        case "timezone_aware" | "datetime_type" | "datetime_parsing" | "datetime_from_date_parsing":
+            return "must be a time with its zone, such as 2026-12-24T00:00:00Z"
+        case "too_short":
+            return f"must have at least {fault['ctx']['min_length']} of them"
+        case "too_long":
+            return f"must have at most {fault['ctx']['max_length']} of them"
+        case "value_error":  # ours
+            return str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
+        case _:  # "Input should be less than or equal to 10"
+            return _OF_PARSERS.sub("", re.sub(r"^\w+ should ", "must ", fault["msg"]))
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

@@ -97,8 +97,9 @@ class BodyLimits:
         def hold(total: int) -> None:
             nonlocal mine
             if total > limit:
+                hint = " Send smaller pictures, or their addresses." if limit > self.default else ""
                 raise PayloadTooLarge(
-                    f"The body is larger than {limit} bytes. Send smaller pictures or addresses."
+                    f"The body has more than {limit:,} bytes, which is the most here.{hint}"
                 )
             if self._held + total - mine > self.in_flight:
                 raise Unavailable("The server holds as many uploads as it can. Try again in a moment.")

@@ -39,7 +39,7 @@ def _picture(value: object) -> str | bytes:
         try:
             value = decode_data_uri(value, max_bytes=len(value))  # its size is checked with that of files
         except ImageInvalid as error:
-            raise ValueError(error.message) from None
+            raise ValueError(error.message.removeprefix("The picture ")) from None
     if not value:
         raise ValueError("is empty. Send an http(s) address, a data: URI or, in a form, a file")
     if isinstance(value, str) and not _is_address(value):
