@@ -36,6 +36,12 @@ async def home(request: Request) -> Response:
     )
 
 
+@router.api_route("/try", methods=["GET", "HEAD"])
+async def tester(request: Request) -> Response:
+    """Try the API with pictures of one's own."""
+    return await render(request, "try.html")
+
+
 @router.api_route("/sign-up", methods=["GET", "HEAD"])
 async def sign_up(request: Request) -> Response:
     """Make an account; invites lead here, with their token behind the #."""
