@@ -1,5 +1,6 @@
 """Who is told of what, how often it's tried, and when an endpoint is given up."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -298,6 +299,11 @@ async def test_an_account_has_a_limited_number_of_endpoints(create: Create) -> N
         await create(URL)
     with pytest.raises(Conflict, match="Delete one first"):
         await create(URL)
+
+
+async def test_also_of_endpoints_made_at_the_same_time(create: Create) -> None:
+    made = await asyncio.gather(*(create(URL) for _ in range(MAX_ENDPOINTS + 3)), return_exceptions=True)
+    assert sum(isinstance(one, Conflict) for one in made) == 3
 
 
 async def test_the_secret_of_callbacks_is_made_once(resources: Resources, account_id: UUID) -> None:

@@ -90,6 +90,12 @@ async def list_accounts(session: AsyncSession, *, limit: int, cursor: str | None
     )
 
 
+async def lock_account(session: AsyncSession, account_id: UUID) -> None:
+    """Until the commit, let nobody else count or spend what an account has. New rows of it needn't wait."""
+    found = select(Account.id).where(Account.id == account_id)
+    await session.execute(found.with_for_update(key_share=True))
+
+
 async def update_account(session: AsyncSession, account_id: UUID, properties: Mapping[str, Any]) -> Account:
     """Change an account's name, retention or limits. Raises `NotFound`."""
     account = await find_account(session, account_id)
@@ -136,8 +142,7 @@ async def create_key(
     Raises `PermissionDenied` if the caller may not manage keys, and `Conflict` if there are too many.
     """
     check_unrestricted(caller)
-    # Locked, so that keys made at the same time are counted.
-    await session.execute(select(Account.id).where(Account.id == caller.account_id).with_for_update())
+    await lock_account(session, caller.account_id)
     if len(await list_keys(session, caller.account_id)) >= MAX_KEYS:
         raise Conflict(f"There are {MAX_KEYS} keys, which is all that an account can have. Revoke some.")
     key = generate_key()

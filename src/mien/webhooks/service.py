@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.accounts.service import lock_account
 from mien.database import jobs
 from mien.errors import Conflict, NotFound
 from mien.webhooks import queries
@@ -142,6 +143,11 @@ async def find_delivery(
     return delivery
 
 
+def attempts(delivery: Delivery) -> list[Attempt]:
+    """How the latest attempts at a delivery ended, in their order."""
+    return [Attempt(**logged | {"at": datetime.fromisoformat(logged["at"])}) for logged in delivery.attempts]
+
+
 def _body(event: str, data: Mapping[str, Any]) -> str:
     message = {"type": event, "timestamp": datetime.now(UTC).isoformat(), "data": data}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
@@ -215,6 +221,7 @@ async def create_endpoint(
     session: AsyncSession, account_id: UUID, *, url: str, description: str, events: Sequence[str]
 ) -> Endpoint:
     """An endpoint with a secret of its own. Raises `Conflict` if the account has `MAX_ENDPOINTS` already."""
+    await lock_account(session, account_id)
     if len(await queries.endpoints_of(session, account_id)) >= MAX_ENDPOINTS:
         raise Conflict(f"The account has {MAX_ENDPOINTS} webhooks, which is the most. Delete one first.")
     endpoint = Endpoint(
