@@ -41,15 +41,17 @@ async def _reap(session: AsyncSession, resources: Resources) -> dict[str, dict[s
     """The inputs of tasks that ended by it."""
     dead_after = resources.settings.worker_timeout
     overdue = await queries.overdue(session, _BATCH)
+    orphaned = [task for task in await queries.orphaned(session, dead_after, _BATCH) if task not in overdue]
     ended: dict[str, dict[str, Any]] = {}
-    for task in overdue:
+    # In their order: whoever locks several accounts does so alike, and waits for nobody who waits for them.
+    for task in sorted([*overdue, *orphaned], key=lambda task: task.account_id):
         kept = task.inputs
-        if await endings.expire(resources, session, task):
-            ended[task.id] = kept
-    for task in await queries.orphaned(session, dead_after, _BATCH):
-        logger.warning("worker died", task_id=task.id, request_id=task.request_id, attempt=task.attempt)
-        kept = task.inputs
-        if await endings.give_back(resources, session, task):
+        if task in overdue:
+            has_ended = await endings.expire(resources, session, task)
+        else:
+            logger.warning("worker died", task_id=task.id, request_id=task.request_id, attempt=task.attempt)
+            has_ended = await endings.give_back(resources, session, task)
+        if has_ended:
             ended[task.id] = kept
     await queries.forget_silent_workers(session, dead_after)
     await delete_abandoned(session, dead_after)
