@@ -15,6 +15,12 @@ from mien.database.connection import create_autocommit, create_engine, create_se
 from mien.database.embedded import EmbeddedServer
 from mien.database.migrations import wait_until_current
 from mien.errors import SetupError
+from mien.marks.certificates import (
+    SigningIdentity,
+    make_development_identity,
+    read_development_identity,
+    read_identity,
+)
 from mien.settings import Settings, load_settings, signing_secret
 from mien.storage.objects import open_store
 from mien.telemetry import configure_logging
@@ -27,14 +33,16 @@ class Resources:
     settings: Settings
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
+    autocommit: async_sessionmaker[AsyncSession]
+    """Sessions whose statements stand for themselves, for what is read often."""
     store: ObjectStore
     secret: bytes = field(repr=False)
+    identity: SigningIdentity | None
+    """Who signs manifests; None if nobody does."""
 
     async def close(self) -> None:
         await self.engine.dispose()
 
-    autocommit: async_sessionmaker[AsyncSession]
-    """Sessions whose statements stand for themselves, for what is read often."""
 
 def open_resources(settings: Settings) -> Resources:
     """Everything that `settings` lead to; the database is connected to on first use.
@@ -46,15 +54,32 @@ def open_resources(settings: Settings) -> Resources:
         settings=settings,
         engine=engine,
         sessions=create_sessions(engine),
+        autocommit=create_autocommit(engine),
         store=open_store(settings.storage_url or settings.data_dir / "objects"),
         secret=signing_secret(settings),
+        identity=_identity(settings) if settings.provenance else None,
     )
+
+
+def _identity(settings: Settings) -> SigningIdentity:
+    authority = settings.time_stamp_authority
+    if not settings.signing_certificates or not settings.signing_key:
+        prepare(settings.data_dir)
+        own = keep_secret(settings.data_dir / "provenance", make_development_identity)
+        return read_development_identity(own, time_stamp_authority=authority)
+    try:
+        certificates, private_key = (
+            settings.signing_certificates.read_text(),
+            settings.signing_key.read_text(),
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"MIEN_SIGNING_CERTIFICATES or MIEN_SIGNING_KEY can't be read: {error}") from error
+    return read_identity(certificates, private_key, time_stamp_authority=authority)
 
 
 def run_once(data_dir: str | None, work: Callable[[Resources], Awaitable[Result]]) -> Result:
     """Do one command's work on the database of a running or earlier `mien serve`; blocks.
 
-        autocommit=create_autocommit(engine),
     The embedded server is joined if it runs, and started for the time being if it doesn't.
 
     Raises `SetupError` if there is no database.

@@ -77,9 +77,45 @@ def test_orders_are_shown_and_confirmed_once(database_url: str, account_id: UUID
     assert credits("orders").stdout == ""
 
 
+def test_a_refund_takes_credits_back_until_none_are_left(database_url: str, account_id: UUID) -> None:
+    order_id = place_order(database_url, account_id)
+    assert "has not been paid" in credits("refund", order_id).stderr
+    credits("confirm", order_id)
+    assert credits("refund", order_id, "--credits", 2000).stdout.endswith("  3000 credits\n")
+    assert "3000 credits are left" in credits("refund", order_id, "--credits", 3001).stderr
+    assert credits("refund", order_id).stdout.endswith("  0 credits\n")
+    assert "taken back before" in credits("refund", order_id).stderr
+    assert credits("audit").exit_code == 0
+
+
+def test_a_refund_of_what_is_spent_becomes_a_debt(database_url: str, account_id: UUID) -> None:
+    order_id = place_order(database_url, account_id)
+    credits("confirm", order_id)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO ledger_entries (account_id, kind, credits, task_id, faces)"
+            " VALUES (%s, 'hold', -4000, 'task', 1)",
+            [account_id],
+        )
+        connection.execute("UPDATE accounts SET balance = balance - 4000")
+    assert credits("refund", order_id).stdout.endswith("  0 credits, and a debt of 4000\n")
+
+
+def test_what_stripe_was_paid_is_refunded_there(database_url: str, account_id: UUID) -> None:
+    order_id = place_order(database_url, account_id)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE orders SET state = 'paid', paid_at = now(), provider = 'stripe', payment_id = 'pi_1'"
+        )
+    result = credits("refund", order_id)
+    assert result.exit_code == 1
+    assert "paid through Stripe" in result.stderr
+
+
 @pytest.mark.parametrize(("order", "status"), [(uuid4(), 1), ("nonsense", 2)])
 def test_an_unknown_order_is_refused(order: object, status: int) -> None:
     assert credits("confirm", order).exit_code == status
+    assert credits("refund", order).exit_code == status
 
 
 def test_audit_tells_whether_the_books_add_up(database_url: str, account_id: UUID) -> None:

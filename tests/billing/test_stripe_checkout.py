@@ -400,6 +400,20 @@ class TestDispute:
         assert (await stripe_double.report(customer, "charge.dispute.closed", lost)).status_code == 204
         assert (await standing(stripe_clients.customer_id)).balance == 1500
 
+    async def test_of_a_payment_that_nobody_knows_is_logged(
+        self,
+        stripe_clients: Clients,
+        stripe_double: StripeDouble,
+        caplog: pytest.LogCaptureFixture,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        placed = await order(stripe_clients)
+        lost = dispute_of(placed, "lost", payment_intent="pi_of_another_shop")
+        await stripe_double.report(stripe_clients.customer, "charge.dispute.closed", lost)
+        logged = caplog.text + capsys.readouterr().out  # as logs are set up, or not, by tests before
+        assert "dispute fits no order" in logged
+        assert "pi_of_another_shop" in logged
+
     async def test_of_a_part_takes_that_part(
         self, stripe_clients: Clients, stripe_double: StripeDouble, standing: Standing
     ) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mien.marks.certificates import SigningIdentity, development_identity
+from mien.marks.certificates import SigningIdentity, make_development_identity, read_development_identity
+from mien.marks.provenance import Signer
 
 Pixels = NDArray[np.uint8]
 
@@ -34,5 +35,10 @@ def photo(scene: Callable[..., Pixels]) -> Pixels:
 
 
 @pytest.fixture(scope="session")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> SigningIdentity:
-    return development_identity(tmp_path_factory.mktemp("identity"))
+def identity() -> SigningIdentity:
+    return read_development_identity(make_development_identity())
+
+
+@pytest.fixture(scope="session")
+def signer(identity: SigningIdentity) -> Signer:
+    return Signer.of(identity)

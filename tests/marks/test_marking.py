@@ -19,10 +19,11 @@ from PIL import Image
 from mien.errors import ImageInvalid, SetupError
 from mien.images.codec import decode, encode
 from mien.images.headers import OutputFormat
-from mien.marks.certificates import SigningIdentity, development_identity
+from mien.marks.certificates import SigningIdentity, make_development_identity, read_development_identity
 from mien.marks.marking import Making, Marks, mark
 from mien.marks.metadata import SOURCE_TYPE, insert
 from mien.marks.origin import check
+from mien.marks.provenance import Signer
 from mien.marks.watermark import tag_of
 
 Pixels = NDArray[np.uint8]
@@ -40,8 +41,8 @@ def making(photo: Pixels) -> Making:
 
 
 @pytest.fixture(scope="module")
-def marked(photo: Pixels, making: Making, identity: SigningIdentity) -> dict[str, bytes]:
-    return {format: mark(photo, format, making, Marks(signing=identity)) for format in FORMATS}
+def marked(photo: Pixels, making: Making, signer: Signer) -> dict[str, bytes]:
+    return {format: mark(photo, format, making, Marks(signing=signer)) for format in FORMATS}
 
 
 def read_by_others(data: bytes, format: str) -> tuple[str, dict[str, Any]]:
@@ -80,8 +81,8 @@ def test_the_manifest_names_nobody_and_shows_no_face(marked: dict[str, bytes]) -
     assert {each["title"] for each in manifest["ingredients"]} == {"Target picture", "Face picture"}
 
 
-def test_thumbnails_are_added_on_request(photo: Pixels, making: Making, identity: SigningIdentity) -> None:
-    data = mark(photo, "jpg", making, Marks(signing=identity, thumbnails=True))
+def test_thumbnails_are_added_on_request(photo: Pixels, making: Making, signer: Signer) -> None:
+    data = mark(photo, "jpg", making, Marks(signing=signer, thumbnails=True))
     assert "thumbnail" in json.dumps(read_by_others(data, "jpg")[1])
 
 
@@ -97,10 +98,8 @@ def test_our_own_check_finds_everything(
     assert (origin.task_id, origin.when) == (TASK, WHEN)
 
 
-def test_somebody_elses_signature_is_not_ours(
-    marked: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    other = development_identity(tmp_path_factory.mktemp("other"))
+def test_somebody_elses_signature_is_not_ours(marked: dict[str, bytes]) -> None:
+    other = read_development_identity(make_development_identity())
     origin = check(marked["jpg"], identity=other)
     assert (origin.signature, origin.signed_here) == ("untrusted", False)
 
@@ -152,10 +151,10 @@ def test_a_picture_of_others_is_not_ours(photo: Pixels) -> None:
 
 
 def test_manifests_of_the_inputs_become_ingredients(
-    photo: Pixels, marked: dict[str, bytes], making: Making, identity: SigningIdentity
+    photo: Pixels, marked: dict[str, bytes], making: Making, identity: SigningIdentity, signer: Signer
 ) -> None:
     again = replace(making, task_id="second", target=marked["webp"], faces=[marked["jpg"], making.faces[0]])
-    data = mark(photo, "png", again, Marks(signing=identity))
+    data = mark(photo, "png", again, Marks(signing=signer))
     state, manifest = read_by_others(data, "png")
     assert state == "Valid"
     assert ["active_manifest" in each for each in manifest["ingredients"]] == [True, True, False]
@@ -163,19 +162,19 @@ def test_manifests_of_the_inputs_become_ingredients(
 
 
 def test_a_tampered_input_does_not_hurt_the_result(
-    photo: Pixels, marked: dict[str, bytes], making: Making, identity: SigningIdentity
+    photo: Pixels, marked: dict[str, bytes], making: Making, signer: Signer
 ) -> None:
     tampered = bytearray(marked["jpg"])
     tampered[-2000] ^= 1
-    data = mark(photo, "jpg", replace(making, target=bytes(tampered)), Marks(signing=identity))
+    data = mark(photo, "jpg", replace(making, target=bytes(tampered)), Marks(signing=signer))
     assert read_by_others(data, "jpg")[0] == "Valid"
 
 
 @pytest.mark.parametrize("target", [b"", b"hello", b"\xff\xd8\xff\xe0\x00\x10JFIF"])
 def test_an_unreadable_input_is_named_without_its_history(
-    target: bytes, photo: Pixels, making: Making, identity: SigningIdentity
+    target: bytes, photo: Pixels, making: Making, signer: Signer
 ) -> None:
-    data = mark(photo, "jpg", replace(making, target=target), Marks(signing=identity))
+    data = mark(photo, "jpg", replace(making, target=target), Marks(signing=signer))
     state, manifest = read_by_others(data, "jpg")
     assert (state, len(manifest["ingredients"])) == ("Valid", 2)
 
@@ -206,7 +205,7 @@ def listening() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_nothing_is_fetched_from_where_a_picture_says(
-    photo: Pixels, making: Making, identity: SigningIdentity
+    photo: Pixels, making: Making, identity: SigningIdentity, signer: Signer
 ) -> None:
     with listening() as (address, visitors):
         packet = (
@@ -222,17 +221,15 @@ def test_nothing_is_fetched_from_where_a_picture_says(
         assert visitors
         visitors.clear()
 
-        data = mark(photo, "jpg", replace(making, target=elsewhere), Marks(signing=identity))
+        data = mark(photo, "jpg", replace(making, target=elsewhere), Marks(signing=signer))
         assert check(elsewhere, identity=identity).signature in ("absent", "invalid")
         assert check(data, identity=identity).signed_here
         assert not visitors
 
 
-def test_a_time_stamp_authority_that_fails_is_told(
-    photo: Pixels, making: Making, identity: SigningIdentity
-) -> None:
+def test_a_time_stamp_authority_that_fails_is_told(photo: Pixels, making: Making, signer: Signer) -> None:
     with listening() as (address, visitors):
-        stamped = replace(identity, time_stamp_authority=address)
+        stamped = replace(signer, time_stamp_authority=address)
         with pytest.raises(SetupError, match="time-stamp"):
             mark(photo, "jpg", making, Marks(signing=stamped))
         assert visitors
@@ -243,18 +240,18 @@ def test_marks_can_be_left_out(photo: Pixels, making: Making) -> None:
     assert plain == encode(photo, "png")
 
 
-def test_alpha_stays_as_it_was(photo: Pixels, making: Making, identity: SigningIdentity) -> None:
+def test_alpha_stays_as_it_was(photo: Pixels, making: Making, signer: Signer) -> None:
     alpha = np.broadcast_to(np.linspace(0, 255, photo.shape[1]).astype(np.uint8), photo.shape[:2]).copy()
-    data = mark(photo, "png", making, Marks(signing=identity), alpha=alpha)
+    data = mark(photo, "png", making, Marks(signing=signer), alpha=alpha)
     kept = decode(data).alpha
     assert kept is not None
     assert np.array_equal(kept, alpha)
 
 
 def test_the_same_task_gives_the_same_pixels(
-    photo: Pixels, making: Making, marked: dict[str, bytes], identity: SigningIdentity
+    photo: Pixels, making: Making, marked: dict[str, bytes], signer: Signer
 ) -> None:
-    again = mark(photo, "png", making, Marks(signing=identity))
+    again = mark(photo, "png", making, Marks(signing=signer))
     assert np.array_equal(decode(again).rgb, decode(marked["png"]).rgb)
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ import pytest
 import mien
 from mien.errors import Timeout
 from mien.images.codec import decode, encode
+from mien.marks.certificates import make_development_identity, read_development_identity
+from mien.marks.origin import check
+from mien.marks.watermark import tag_of
 from mien.settings import load_settings
 from mien.tasks.engine_child import EngineDied
-from mien.tasks.engines import Engine, Engines, SwapRefused, SwapRequest
+from mien.tasks.engines import Engine, Engines, Marking, SwapRefused, SwapRequest
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +82,47 @@ async def test_a_swap_tells_its_steps_and_gives_a_picture(engines: Engines) -> N
     assert list(swapped.milliseconds)[:3] == ["decoding", "detecting", "shaping"]
     assert list(swapped.milliseconds)[-1] == "marking"
     assert all(value > 0 for value in swapped.milliseconds.values())
+
+
+async def test_a_result_is_marked_and_signed_without_the_engine_having_the_key(engines: Engines) -> None:
+    identity = read_development_identity(make_development_identity())
+    when = datetime(2026, 8, 2, 12, tzinfo=UTC)
+    marking = Marking("0190_faceswap", when, watermark=True, identity=identity)
+    async with engines.take() as engine:
+        marked = await engine.swap(replace(REQUEST, marking=marking), LIMIT, ignore)
+    origin = check(marked.picture, identity=identity)
+    assert origin.signed_here
+    assert (origin.task_id, origin.when) == ("0190_faceswap", when)
+    assert [each.tag for each in origin.watermarks] == [tag_of("0190_faceswap")]
+
+
+async def test_a_result_is_signed_without_time_stamp_when_the_authority_does_not_answer(
+    engines: Engines,
+) -> None:
+    identity = read_development_identity(
+        make_development_identity(), time_stamp_authority="http://127.0.0.1:9"
+    )
+    marking = Marking("0190_faceswap", datetime.now(UTC), watermark=False, identity=identity)
+    async with engines.take() as engine:
+        marked = await engine.swap(replace(REQUEST, marking=marking), LIMIT, ignore)
+    origin = check(marked.picture, identity=identity)
+    assert (origin.signed_here, origin.watermarks) == (True, ())
+
+
+async def test_a_swap_that_is_given_up_while_it_is_marked_leaves_its_engine_usable(engines: Engines) -> None:
+    async def give_up(step: str) -> None:
+        if step == "marking":
+            raise RuntimeError("not wanted any more")
+
+    identity = read_development_identity(make_development_identity())
+    marking = Marking("0190_faceswap", datetime.now(UTC), watermark=True, identity=identity)
+    async with engines.take() as engine:
+        pid = engine.process.pid
+        with pytest.raises(RuntimeError, match="not wanted"):
+            await engine.swap(replace(REQUEST, marking=marking), LIMIT, give_up)
+    assert await pid_of(engines) == pid
+    async with engines.take() as engine:
+        assert (await engine.swap(REQUEST, LIMIT, ignore)).picture
 
 
 def asking(**changes: Any) -> SwapRequest:

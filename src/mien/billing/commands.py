@@ -90,6 +90,21 @@ def confirm(order: UUID, data_dir: str | None) -> None:
 
 
 @group.command()
+@click.argument("order", type=click.UUID)
+@click.option("--credits", type=click.IntRange(1), help="How many.  [default: all that are left]")
+@data_dir_option
+def refund(order: UUID, credits: int | None, data_dir: str | None) -> None:
+    """Take back the credits of ORDER, whose price you have returned. What is spent becomes a debt."""
+
+    async def take_back(resources: Resources) -> Account:
+        async with resources.sessions.begin() as session:
+            entry = await orders.refund(session, order, credits, by=_BY)
+            return await session.get_one(Account, entry.account_id, populate_existing=True)
+
+    click.echo(_balance_line(run_once(data_dir, take_back)))
+
+
+@group.command()
 @data_dir_option
 def audit(data_dir: str | None) -> None:
     """Check that the books add up; the exit code is 1 if they don't."""

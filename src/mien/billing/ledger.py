@@ -106,9 +106,9 @@ async def purchase(session: AsyncSession, order: Order) -> LedgerEntry:
     return await _write(session, order.account_id, Kind.PURCHASE, order.credits, order_id=order.id)
 
 
-async def refund(session: AsyncSession, order: Order, credits: int) -> LedgerEntry:
-    """Take back credits whose price the operator has returned."""
-    return await _write(session, order.account_id, Kind.REFUND, -credits, order_id=order.id)
+async def refund(session: AsyncSession, order: Order, credits: int, by: str | None = None) -> LedgerEntry:
+    """Take back credits whose price the operator has returned; `by` names who did it by hand."""
+    return await _write(session, order.account_id, Kind.REFUND, -credits, order_id=order.id, made_by=by)
 
 
 async def charge_back(session: AsyncSession, order: Order, credits: int, dispute: str) -> LedgerEntry:

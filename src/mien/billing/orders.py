@@ -103,6 +103,33 @@ async def confirm(session: AsyncSession, order_id: UUID, by: str) -> Order:
     return order
 
 
+async def refund(session: AsyncSession, order_id: UUID, credits: int | None, by: str) -> LedgerEntry:
+    """Take back credits of an order whose price somebody has returned; all that are left, unless `credits`
+    says how many. `by` names who does it.
+
+    Raises `NotFound`, `Conflict` if the order isn't paid, has nothing left, or was paid through a provider
+    that reports refunds by itself, and `InvalidRequest` if it has fewer left.
+    """
+    order = await _locked(session, Order.id == order_id)
+    if order is None:
+        raise no_such_order()
+    if order.state != OrderState.PAID:
+        raise Conflict("This order has not been paid, so there is nothing to take back.")
+    if order.payment_id:
+        raise Conflict(
+            f"This order was paid through {order.provider.title()}. Refund it there: its credits are then "
+            "taken back by themselves."
+        )
+    left = await _left(session, order)
+    if not left:
+        raise Conflict("All credits of this order have been taken back before.")
+    if credits is not None and credits > left:
+        raise InvalidRequest(
+            f"Of this order {left} credits are left. Take back as many or fewer.", param="credits"
+        )
+    return await ledger.refund(session, order, credits or left, by)
+
+
 async def record(session: AsyncSession, event: PaymentEvent) -> None:
     """Write down what a payment provider reports."""
     match event:
@@ -116,8 +143,11 @@ async def record(session: AsyncSession, event: PaymentEvent) -> None:
                 await _refund(session, order, event)
         case Disputed():
             order = await _locked(session, Order.payment_id == event.payment_id)
-            if order:
-                await _dispute(session, order, event)
+            if order is None:
+                # Perhaps of something else that the operator sells.
+                logger.warning("dispute fits no order", payment=event.payment_id, dispute=event.dispute)
+                return
+            await _dispute(session, order, event)
 
 
 async def _paid(session: AsyncSession, event: Paid) -> Order | None:
