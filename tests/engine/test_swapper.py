@@ -545,8 +545,8 @@ def test_a_face_swapped_with_itself_stays_nearly_the_same(
 ) -> None:
     picture, face = photo(person, kind)
     result = swapper.swap(picture, picture)
-    # 31 to 44 were measured, since a source's landmarks start from a quicker look; another person's face gives
-    # 17 to 22.
+    # 31 to 44 were measured, since a source's landmarks start from a quicker look; another person's face
+    # gives 17 to 22.
     assert likeness(result.image, picture, near(face, picture.shape, 0)) > 29
     assert result.report.similarity_to_source > 0.97
 
