@@ -188,7 +188,7 @@ class TestDocumentation:
             elif isinstance(default, timedelta):
                 assert load_settings(**{name: shown}) == load_settings(**{name: default})
             else:
-                assert shown == str(default)
+                assert shown == (str(default).lower() if isinstance(default, bool) else str(default))
 
     def _rows(self) -> list[list[str]]:
         rows = re.findall(r"^\| `(MIEN_\w+)` \| (.+?) \| (.+) \|$", DOCS.read_text(), re.MULTILINE)

@@ -217,6 +217,28 @@ class Settings(BaseSettings):
         description="How long a stopping service waits for swaps and requests under way.",
     )
 
+    watermark: bool = Field(
+        default=True,
+        description="Whether results carry an invisible watermark that leads to their task.",
+    )
+    provenance: bool = Field(
+        default=True,
+        description="Whether results carry a signed C2PA manifest, and say in XMP what made them.",
+    )
+    signing_certificates: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate chain that manifests are signed with, the signer's first. "
+        "Unset, a chain of one's own that nobody trusts is kept in the file `provenance` of the data folder.",
+    )
+    signing_key: Path | None = Field(
+        default=None, description="PEM file of the private key that belongs to it, not encrypted."
+    )
+    time_stamp_authority: str | None = Field(
+        default=None,
+        description="Address of an RFC 3161 time-stamp authority, which is then asked for every result. If "
+        "it doesn't answer, results are signed without.",
+    )
+
     price_per_face: int = Field(
         default=3,
         ge=0,
@@ -318,6 +340,20 @@ class Settings(BaseSettings):
         if value and "://" in value and not value.startswith(("s3://", "gs://", "az://")):
             raise ValueError("must be a folder, or look like s3://name/prefix")
         return value
+
+    @field_validator("time_stamp_authority")
+    @classmethod
+    def _is_authority(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://unset")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must look like http://timestamp.example.com")
+        return value
+
+    @model_validator(mode="after")
+    def _key_goes_with_certificates(self) -> Self:
+        if bool(self.signing_certificates) != bool(self.signing_key):
+            raise ValueError("MIEN_SIGNING_CERTIFICATES and MIEN_SIGNING_KEY need each other: set both")
+        return self
 
     @model_validator(mode="after")
     def _stripe_can_report_payments(self) -> Self:

@@ -219,7 +219,12 @@ def _encode_png(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> byte
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     else:
         bgr = cv2.merge((rgb[..., 2], rgb[..., 1], rgb[..., 0], alpha))
-    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+    settings = [
+        *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+        *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+        # Chunks of 1 MB instead of 8 kB: who reads or signs the file has less to step over.
+        *(cv2.IMWRITE_PNG_ZLIBBUFFER_SIZE, 2**20),
+    ]
     return bytes(cv2.imencode(".png", bgr, settings)[1])
 
 

@@ -5,24 +5,19 @@ certificates are bought or applied for. Until an operator has one, a chain of on
 nothing has changed since signing, but not who signed: readers call it untrusted, and so does Mien.
 """
 
-import os
-import stat
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from mien.errors import SetupError
 
-_CERTIFICATES: Final = "provenance-certificates.pem"
-_PRIVATE_KEY: Final = "provenance-key.pem"
+_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 
 _PURPOSES: Final = (
     ObjectIdentifier("1.3.6.1.4.1.62558.2.1"),  # c2pa-kp-claimSigning
@@ -34,42 +29,56 @@ list, `c2pa-python`'s among them, call a certificate invalid that hasn't one of 
 _YEARS: Final = 10
 
 
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+
+
 @dataclass(frozen=True)
 class SigningIdentity:
-    """Who signs: PEM of the certificates, the signer's first and the root's last or left out, and PEM of the
-    signer's private key (PKCS #8, not encrypted). `development` says that nobody outside trusts it.
+    """Who signs: PEM of the certificates, the signer's first and the root's last or left out; the signer's
+    key, and C2PA's name of its algorithm. `development` says that nobody outside trusts it.
 
     `time_stamp_authority` is the http(s) address of an RFC 3161 service, which is then asked at every
     signing; without one, signatures can't be told from later ones once the certificate has expired.
     """
 
     certificates: str
-    private_key: str = field(repr=False)
     algorithm: str
+    private_key: PrivateKey = field(repr=False)
     development: bool = False
     time_stamp_authority: str | None = None
 
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature of `data` in the form that `c2pa` asks its callers for."""
+        match self.private_key:
+            case ec.EllipticCurvePrivateKey() as key:
+                return key.sign(data, ec.ECDSA(_HASHES[self.algorithm]))
+            case ed25519.Ed25519PrivateKey() as key:
+                return key.sign(data)
+            case rsa.RSAPrivateKey() as key:
+                salted = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
+                return key.sign(data, salted, hashes.SHA256())
 
-def load_identity(
-    certificates: Path, private_key: Path, time_stamp_authority: str | None = None
+
+def read_identity(
+    certificates: str, private_key: str, *, time_stamp_authority: str | None = None
 ) -> SigningIdentity:
-    """Read an operator's own key and certificates. Raises `SetupError`."""
-    return _identity(*_read(certificates, private_key), time_stamp_authority, development=False)
-
-
-def development_identity(folder: Path, time_stamp_authority: str | None = None) -> SigningIdentity:
-    """Return the self-signed identity in `folder`, which is made there on first use.
+    """Return the identity of a certificate chain and a private key (not encrypted), both PEM.
 
     Raises `SetupError`.
     """
-    certificates, private_key = folder / _CERTIFICATES, folder / _PRIVATE_KEY
-    if not certificates.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        chain, key = _make_chain()
-        # The certificates come last, and each file all at once: who finds them finds both.
-        _write(private_key, key)
-        _write(certificates, chain)
-    return _identity(*_read(certificates, private_key), time_stamp_authority, development=True)
+    return _identity(certificates, private_key, time_stamp_authority, development=False)
+
+
+def read_development_identity(pem: str, *, time_stamp_authority: str | None = None) -> SigningIdentity:
+    """Return the identity that `make_development_identity` made. Raises `SetupError`."""
+    private_key, _, chain = pem.partition(_CERTIFICATE)
+    return _identity(_CERTIFICATE + chain, private_key, time_stamp_authority, development=True)
+
+
+def make_development_identity() -> str:
+    """Return PEM of a signer's key, its certificate and that of its authority, all made just now."""
+    chain, private_key = _make_chain()
+    return private_key + chain
 
 
 def _identity(
@@ -83,25 +92,25 @@ def _identity(
             "The signing key or its certificates are not PEM, or the key is encrypted. Give a certificate "
             "chain, the signer's first, and an unencrypted private key."
         ) from error
+    if not isinstance(key, PrivateKey) or (algorithm := _algorithm(key)) is None:
+        raise SetupError("The signing key must be on the curve P-256, P-384 or P-521, or be Ed25519 or RSA.")
     if key.public_key() != chain[0].public_key():
         raise SetupError("The signing key doesn't belong to the first certificate of the chain.")
-    return SigningIdentity(certificates, private_key, _algorithm(key), development, time_stamp_authority)
+    return SigningIdentity(certificates, algorithm, key, development, time_stamp_authority)
 
 
-def _algorithm(key: object) -> str:
+def _algorithm(key: PrivateKey) -> str | None:
     """Return C2PA's name of the algorithm that goes with a private key."""
     match key:
         case ec.EllipticCurvePrivateKey():
-            name = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}.get(key.curve.name)
+            return {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}.get(key.curve.name)
         case ed25519.Ed25519PrivateKey():
-            name = "ed25519"
+            return "ed25519"
         case rsa.RSAPrivateKey():
-            name = "ps256"
-        case _:
-            name = None
-    if name is None:
-        raise SetupError("The signing key must be on the curve P-256, P-384 or P-521, or be Ed25519 or RSA.")
-    return name
+            return "ps256"
+
+
+_HASHES: Final = {"es256": hashes.SHA256(), "es384": hashes.SHA384(), "es512": hashes.SHA512()}
 
 
 def _make_chain() -> tuple[str, str]:
@@ -171,24 +180,3 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _read(certificates: Path, private_key: Path) -> tuple[str, str]:
-    try:
-        return certificates.read_text(), private_key.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"The signing key or its certificates can't be read: {error}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Write `path` all at once, for its owner only."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        draft.replace(path)
-    except OSError as error:
-        raise SetupError(f"{path} can't be written: {error}") from error

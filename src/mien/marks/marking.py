@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from mien.images.codec import encode
 from mien.images.headers import OutputFormat
 from mien.marks import metadata, watermark
-from mien.marks.certificates import SigningIdentity
 from mien.marks.label import Box, draw_label
 from mien.marks.metadata import ExifPolicy
-from mien.marks.provenance import sign
+from mien.marks.provenance import Signer, sign
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Marks:
     label: str | None = None
     xmp: bool = True
     exif: ExifPolicy = "drop"
-    signing: SigningIdentity | None = None
+    signing: Signer | None = None
     thumbnails: bool = False
 
 
@@ -82,7 +81,7 @@ def mark(
             task_id=making.task_id,
             when=making.when,
             version=making.version,
-            identity=marks.signing,
+            signer=marks.signing,
             watermarked=marks.watermark,
             thumbnails=marks.thumbnails,
         )

@@ -130,6 +130,8 @@ def kept_exif(exif: bytes, policy: ExifPolicy, width: int, height: int) -> bytes
 
 def insert(data: bytes, format: OutputFormat, *, xmp: bytes = b"", exif: bytes = b"") -> bytes:
     """Return a file that `mien.images.codec.encode` wrote with XMP and EXIF in it."""
+    if not xmp and not exif:
+        return data
     match format:
         case "png":
             return _insert_png(data, xmp, exif)

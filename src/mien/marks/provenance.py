@@ -9,9 +9,9 @@ Specification: https://spec.c2pa.org (2.2 and later).
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -36,6 +36,21 @@ _MIME: Final = {
 }
 _UNKNOWN: Final = "application/octet-stream"
 _TASK: Final = "mien.task"
+
+
+@dataclass(frozen=True)
+class Signer:
+    """How to sign: PEM of the certificates, C2PA's name of the algorithm, and what gives the signature of
+    bytes, whose key need not be in this process. See `SigningIdentity` for the time-stamp authority."""
+
+    certificates: str
+    algorithm: str
+    sign: Callable[[bytes], bytes] = field(repr=False)
+    time_stamp_authority: str | None = None
+
+    @classmethod
+    def of(cls, identity: SigningIdentity) -> "Signer":
+        return cls(identity.certificates, identity.algorithm, identity.sign, identity.time_stamp_authority)
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ def sign(
     task_id: str,
     when: datetime,
     version: str,
-    identity: SigningIdentity,
+    signer: Signer,
     watermarked: bool,
     thumbnails: bool = False,
 ) -> bytes:
@@ -73,7 +88,7 @@ def sign(
 
     `target` and `faces` are the files that went in; one that can't be read is named without its history.
     `thumbnails` adds small versions of them and of the result. Nothing is fetched from anywhere, but a
-    time-stamp authority is asked if the identity has one. Raises `SetupError` if signing fails.
+    time-stamp authority is asked if the signer has one. Raises `SetupError` if signing fails.
     """
     face_ids = [f"face-{index}" for index in range(len(faces))]
     definition = {
@@ -90,11 +105,11 @@ def sign(
     }
     signed = io.BytesIO()
     try:
-        builder = c2pa.Builder(definition, context=_context(_host(identity), thumbnails=thumbnails))
+        builder = c2pa.Builder(definition, context=_context(_host(signer), thumbnails=thumbnails))
         _add_ingredient(builder, target, "target", "Target picture", "parentOf")
         for face, face_id in zip(faces, face_ids, strict=True):
             _add_ingredient(builder, face, face_id, "Face picture", "componentOf")
-        builder.sign(_signer(identity), _MIME[format], io.BytesIO(data), signed)
+        builder.sign(_c2pa_signer(signer), _MIME[format], io.BytesIO(data), signed)
     except c2pa.C2paError as error:
         raise SetupError(
             "The picture can't be signed. Check the signing key, its certificates and the time-stamp "
@@ -164,19 +179,13 @@ def _add_ingredient(builder: Any, data: bytes, label: str, title: str, relations
         builder.add_ingredient(description, _UNKNOWN, io.BytesIO(b""))
 
 
-def _signer(identity: SigningIdentity) -> Any:
-    return c2pa.Signer.from_info(
-        c2pa.C2paSignerInfo(
-            identity.algorithm,
-            identity.certificates.encode(),
-            identity.private_key.encode(),
-            identity.time_stamp_authority,
-        )
-    )
+def _c2pa_signer(signer: Signer) -> Any:
+    algorithm = c2pa.C2paSigningAlg[signer.algorithm.upper()]
+    return c2pa.Signer.from_callback(signer.sign, algorithm, signer.certificates, signer.time_stamp_authority)
 
 
-def _host(identity: SigningIdentity) -> list[str]:
-    address = identity.time_stamp_authority
+def _host(signer: Signer) -> list[str]:
+    address = signer.time_stamp_authority
     host = urlsplit(address).hostname if address else None
     return [host] if host else []
 

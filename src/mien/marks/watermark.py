@@ -111,9 +111,10 @@ def _strength(rgb: NDArray[np.uint8], pixels: int) -> NDArray[np.float32]:
     """Return the standard deviation that the mark shall have, float32[H, W], for tiles of `pixels`."""
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     height, width = luma.shape
-    cell = pixels / TILE
-    size = (max(1, round(width / cell)), max(1, round(height / cell)))
-    detail = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    cell = max(1, min(round(pixels / TILE), height, width))  # whole pixels, which is much faster
+    size = (width // cell, height // cell)
+    whole_cells = luma[: size[1] * cell, : size[0] * cell]
+    detail = cv2.resize(whole_cells, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     detail -= cv2.blur(detail, (7, 7))
     texture = np.sqrt(cv2.blur(detail * detail, (9, 9)))
     boost = min(max(math.sqrt(SIDE / math.sqrt(height * width)), 1.0), _SMALL_BOOST)

@@ -1,6 +1,7 @@
 """One attempt at one task: from a queued row to a stored picture, or to the reason why there is none."""
 
 import asyncio
+from datetime import UTC, datetime
 from time import perf_counter
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from mien.resources import Resources
 from mien.storage import objects
 from mien.tasks import endings, inputs, queries
 from mien.tasks.endings import Result
-from mien.tasks.engines import Engines, Swapped, SwapRequest
+from mien.tasks.engines import Engines, Marking, Swapped, SwapRequest
 from mien.tasks.models import STAGES, Task
 from mien.tasks.timings import Timings
 
@@ -75,6 +76,12 @@ async def _swap(resources: Resources, engines: Engines, task: Task) -> None:
         pictures=pictures,
         parameters=task.parameters,
         log={"request_id": task.request_id, "task_id": task.id},
+        marking=Marking(
+            task_id=task.id,
+            when=datetime.now(UTC),
+            watermark=resources.settings.watermark,
+            identity=resources.identity,
+        ),
     )
     asked_for_engine = perf_counter()
     async with engines.take() as engine:

@@ -1,8 +1,9 @@
 """The engine process: decodes, swaps and encodes for a worker, one task at a time, and can be killed at will.
 
 Run as `python -m mien.tasks.engine_process '{"threads": 2, …}'` with frames on stdin and stdout. It has no
-database, no network and no secret. It ends when its stdin does, in the middle of a swap if need be, and stops
-a swap at its next step when it's told to.
+database and no secret: the worker signs for it. It has no network either, but for asking a time-stamp
+authority if there is one. It ends when its stdin does, in the middle of a swap if need be, and stops a swap
+at its next step when it's told to.
 """
 
 import hashlib
@@ -12,15 +13,22 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, BinaryIO, Final
 
 import cv2
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from mien import FaceSwap, FaceSwapper
-from mien.errors import TaskError
+from mien.errors import SetupError, TaskError
 from mien.images.codec import DecodeLimits, Picture, decode, encode
+from mien.images.headers import OutputFormat
 from mien.images.resize import shrink
+from mien.marks.marking import Making, Marks, mark
+from mien.marks.provenance import Signer
 from mien.tasks import frames
 from mien.tasks.memory_limit import limit_memory
 from mien.tasks.timings import Timings
@@ -61,7 +69,14 @@ def main() -> None:
         on_step = _announcer(requests, lambda step: frames.write(replies, {"kind": "step", "step": step}))
         with structlog.contextvars.bound_contextvars(**head["log"]):
             try:
-                answer = _swap(swapper, limits, head["parameters"], pictures, on_step)
+                answer = _swap(
+                    swapper,
+                    limits,
+                    head["parameters"],
+                    pictures,
+                    on_step,
+                    _Marker(head["marking"], pictures, requests, replies),
+                )
             except Exception:
                 # Nobody knows what state this process is in now; a fresh one tries again.
                 logger.exception("swap crashed")
@@ -88,6 +103,7 @@ def _swap(
     parameters: Mapping[str, Any],
     pictures: Mapping[str, bytes],
     on_step: Callable[[str], None],
+    marker: "_Marker",
 ) -> tuple[dict[str, Any]] | tuple[dict[str, Any], bytes]:
     """The frame that answers the request."""
     timings = Timings()
@@ -116,7 +132,7 @@ def _swap(
         with timings.timed("marking"):
             rgb, alpha = shrink(result.image, target.alpha, parameters["max_size"])
             format = parameters["output_format"]
-            picture = encode(rgb, format, alpha=alpha, quality=parameters["quality"])
+            picture = marker.mark(rgb, alpha, format, parameters["quality"])
     except _Stopped:
         return ({"kind": "stopped"},)
     except TaskError as error:
@@ -132,6 +148,63 @@ def _swap(
     }
     head = {"kind": "picture", "result": described, "reports": reports, "milliseconds": timings.milliseconds}
     return head, picture
+
+
+class _Marker:
+    """Marks a swap's result as `marking` says, and has the worker sign."""
+
+    def __init__(
+        self,
+        marking: Mapping[str, Any] | None,
+        pictures: Mapping[str, bytes],
+        requests: "queue.Queue[frames.Frame]",
+        replies: BinaryIO,
+    ) -> None:
+        self._marking, self._pictures = marking, pictures
+        self._requests, self._replies = requests, replies
+        self._stopped = False
+
+    def mark(
+        self,
+        rgb: NDArray[np.uint8],
+        alpha: NDArray[np.uint8] | None,
+        format: OutputFormat,
+        quality: int | None,
+    ) -> bytes:
+        """Raises `_Stopped` when the worker doesn't want to sign any more."""
+        if self._marking is None:
+            return encode(rgb, format, alpha=alpha, quality=quality)
+        signer = self._marking["signer"] and Signer(sign=self._sign, **self._marking["signer"])
+        marks = Marks(watermark=self._marking["watermark"], xmp=bool(signer), signing=signer)
+        try:
+            return mark(rgb, format, self._making(), marks, alpha=alpha, quality=quality)
+        except SetupError:
+            if self._stopped:
+                raise _Stopped from None
+            if signer is None or signer.time_stamp_authority is None:
+                raise
+            logger.warning("signed without time stamp", exc_info=True)
+            unstamped = replace(marks, signing=replace(signer, time_stamp_authority=None))
+            return mark(rgb, format, self._making(), unstamped, alpha=alpha, quality=quality)
+
+    def _making(self) -> Making:
+        assert self._marking  # noqa: S101 - asked before
+        faces = {data: None for field, data in self._pictures.items() if field != "image"}
+        return Making(
+            task_id=self._marking["task_id"],
+            when=datetime.fromisoformat(self._marking["when"]),
+            version=version("mien"),
+            target=self._pictures["image"],
+            faces=list(faces),
+        )
+
+    def _sign(self, data: bytes) -> bytes:
+        frames.write(self._replies, {"kind": "sign"}, data)
+        head, blobs = self._requests.get()
+        if head["kind"] != "signature":
+            self._stopped = True
+            raise _Stopped
+        return blobs[0]
 
 
 def _decode(pictures: Mapping[str, bytes], limits: DecodeLimits) -> dict[str, Picture]:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from mien.errors import TaskError, Timeout
+from mien.marks.certificates import SigningIdentity
 from mien.settings import Settings
 from mien.tasks.engine_child import EngineChild, EngineDied, spawn
 
@@ -29,6 +30,16 @@ class SwapRefused(TaskError):
 
 
 @dataclass(frozen=True)
+class Marking:
+    """What is to be marked in which way. `identity` signs, in this process: engines never see its key."""
+
+    task_id: str
+    when: datetime
+    watermark: bool
+    identity: SigningIdentity | None
+
+
+@dataclass(frozen=True)
 class SwapRequest:
     pictures: Mapping[str, bytes]
     """By field of the request: `image`, and those that `parameters` names."""
@@ -37,6 +48,8 @@ class SwapRequest:
     pictures."""
     log: Mapping[str, str]
     """What the engine's log lines carry."""
+    marking: Marking | None = None
+    """None leaves the result unmarked."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class Engine(EngineChild):
                 "parameters": dict(request.parameters),
                 "pictures": list(request.pictures),
                 "log": dict(request.log),
+                "marking": _described(request.marking),
             },
             *request.pictures.values(),
         )
@@ -100,6 +114,8 @@ class Engine(EngineChild):
                     except Exception:
                         await self._stop()
                         raise
+                case "sign":
+                    await self.send({"kind": "signature"}, await _signature(request.marking, blobs[0]))
                 case "picture":
                     self.busy = False
                     return Swapped(blobs[0], head["result"], head["reports"], head["milliseconds"])
@@ -112,9 +128,32 @@ class Engine(EngineChild):
         with suppress(TimeoutError, EngineDied):
             async with asyncio.timeout(_STOP_TIMEOUT):
                 await self.send({"kind": "stop"})
-                while (await self.receive())[0]["kind"] == "step":
+                while (await self.receive())[0]["kind"] in ("step", "sign"):
                     pass
                 self.busy = False
+
+
+def _described(marking: Marking | None) -> dict[str, Any] | None:
+    if marking is None:
+        return None
+    identity = marking.identity
+    return {
+        "task_id": marking.task_id,
+        "when": marking.when.isoformat(),
+        "watermark": marking.watermark,
+        "signer": identity
+        and {
+            "certificates": identity.certificates,
+            "algorithm": identity.algorithm,
+            "time_stamp_authority": identity.time_stamp_authority,
+        },
+    }
+
+
+async def _signature(marking: Marking | None, data: bytes) -> bytes:
+    if marking is None or marking.identity is None:
+        raise EngineDied  # it asks for what nobody wants: it's out of its mind
+    return await asyncio.to_thread(marking.identity.sign, data)
 
 
 class Engines:
