@@ -30,7 +30,8 @@ from mien.tasks import endpoints as tasks
 from mien.tasks import reaper, sweeper
 from mien.tasks.watch import Watch
 from mien.uploads import endpoints as uploads
-from mien.web import assets
+from mien.web import administration as administrators_pages
+from mien.web import assets, dashboard
 from mien.web import endpoints as site
 from mien.web.failures import show_failures
 from mien.webhooks import endpoints as webhooks
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         servers=[{"url": settings.public_url}],
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # behind a proxy it would lead from https to http
         lifespan=_lifespan,
         middleware=[
             Middleware(RequestContext),
@@ -98,6 +100,8 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         assets.router,
         site.router,
+        dashboard.router,
+        administrators_pages.router,
     ):
         # Not include_router, which takes every route apart again at the first request.
         app.router.routes.extend(router.routes)

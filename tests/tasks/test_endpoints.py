@@ -371,8 +371,8 @@ class TestList:
         assert await self.pages(api, created_before=created_at) == [[done]]
         async with resources.sessions() as session:
             key_id = (await session.get_one(Task, done)).key_id
-        assert await self.pages(api, key=str(key_id)) == [[queued, canceled, done]]
-        assert await self.pages(api, key=str(uuid4())) == [[]]
+        assert await self.pages(api, key_id=str(key_id)) == [[queued, canceled, done]]
+        assert await self.pages(api, key_id=str(uuid4())) == [[]]
 
     async def test_only_ones_own_are_there(self, api: httpx.AsyncClient, resources: Resources) -> None:
         await create(api)
@@ -392,7 +392,8 @@ class TestList:
             ({"cursor": "MjAyNi0xMi0yNA"}, "cursor"),
             ({"created_after": "yesterday"}, "created_after"),
             ({"created_after": "2026-12-24T00:00:00"}, "created_after"),
-            ({"key": "mine"}, "key"),
+            ({"key_id": "mine"}, "key_id"),
+            ({"created_after": "0.5"}, "created_after"),
             ({"page": "2"}, "page"),
         ],
     )
@@ -405,8 +406,8 @@ class TestList:
 class TestModels:
     async def test_lists_what_a_request_may_name(self, api: httpx.AsyncClient) -> None:
         (model,) = (await api.get("/api/v1/models")).json()["data"]["models"]
-        assert (model["id"], model["credits_per_face"]) == ("face-swap", 3)
-        await create(api, model=model["id"])
+        assert (model["model"], model["price_per_face"]) == ("face-swap", 3)
+        await create(api, model=model["model"])
 
 
 PREFLIGHT = {

@@ -131,11 +131,11 @@ class TestDeliveries:
         async with receiving(418) as receiver:
             made = data_of(await api.post(WEBHOOKS, json={"url": receiver.url}))
             queued = data_of(await api.post(f"{WEBHOOKS}/{made['webhook_id']}/test"))
-            assert (queued["event"], queued["state"], queued["attempts"]) == ("webhook.test", "pending", [])
+            assert (queued["event"], queued["status"], queued["attempts"]) == ("webhook.test", "pending", [])
             await Sender(local).deliver(queued["delivery_id"])
         assert receiver.events()[0]["type"] == "webhook.test"
         ended = data_of(await api.get(f"{WEBHOOKS}/deliveries/{queued['delivery_id']}"))
-        assert (ended["state"], ended["next_attempt_at"]) == ("failed", None)
+        assert (ended["status"], ended["next_attempt_at"]) == ("failed", None)
         assert [attempt["status"] for attempt in ended["attempts"]] == [418]
 
     async def test_an_ended_delivery_is_sent_again(
@@ -152,7 +152,7 @@ class TestDeliveries:
             ended = update(Delivery).where(Delivery.id == delivery_id)
             await session.execute(ended.values(state=State.FAILED, ended_at=func.now()))
         again = data_of(await api.post(address))
-        assert (again["delivery_id"], again["state"]) == (str(delivery_id), "pending")
+        assert (again["delivery_id"], again["status"]) == (str(delivery_id), "pending")
 
     async def test_they_are_listed_by_webhook_by_task_and_by_pages(
         self,

@@ -32,7 +32,16 @@ from mien.billing.schemas import (
 )
 from mien.errors import InvalidRequest, PermissionDenied
 from mien.http.bodies import json_body, read_json
-from mien.http.dependencies import AccountId, Caller, Cursor, Limit, Shared, bearer, path_id
+from mien.http.dependencies import (
+    AccountId,
+    Caller,
+    Cursor,
+    Limit,
+    Shared,
+    bearer,
+    only_known_parameters,
+    path_id,
+)
 from mien.http.errors import error_answers
 
 STRIPE_WEBHOOK = "/webhooks/stripe"
@@ -81,6 +90,7 @@ async def read_account(shared: Shared, caller: Caller) -> AccountOverviewAnswer:
 @router.get(
     "/api/v1/usage",
     summary="Read the usage",
+    dependencies=[only_known_parameters],
     response_description="Tasks, faces and credits by day, key and status.",
     responses={
         200: {
@@ -133,13 +143,14 @@ async def list_packs(shared: Shared) -> PacksAnswer:
 @router.get(
     "/api/v1/credits/entries",
     summary="List changes of the balance",
+    dependencies=[only_known_parameters],
     response_description="A page of the ledger.",
     responses=error_answers(400, 401, 413, 429, 500, 503),
 )
 async def list_entries(
     shared: Shared,
     account_id: AccountId,
-    limit: Limit = 50,
+    limit: Limit = 20,
     cursor: Cursor = None,
 ) -> EntriesAnswer:
     """Every change of the account's balance and debt, newest first."""
@@ -165,13 +176,14 @@ async def create_order(
 @router.get(
     "/api/v1/orders",
     summary="List orders",
+    dependencies=[only_known_parameters],
     response_description="A page of orders.",
     responses=error_answers(400, 401, 413, 429, 500, 503),
 )
 async def list_orders(
     shared: Shared,
     account_id: AccountId,
-    limit: Limit = 50,
+    limit: Limit = 20,
     cursor: Cursor = None,
 ) -> OrdersAnswer:
     """The account's orders, newest first."""
@@ -247,5 +259,7 @@ def _days(first: date | None, last: date | None) -> tuple[date, date]:
     if first > last:
         raise InvalidRequest(f"`from` ({first}) is after `to` ({last}).", param="from")
     if (last - first).days >= _MAX_DAYS:
-        raise InvalidRequest(f"These are more than {_MAX_DAYS} days. Ask for fewer at once.", param="from")
+        raise InvalidRequest(
+            f"`from` and `to` are too far apart: ask for {_MAX_DAYS} days at most.", param="from"
+        )
     return first, last

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPBearer
 
-from mien.errors import NotFound, PermissionDenied
+from mien.errors import InvalidRequest, NotFound, PermissionDenied
 from mien.http.principal import Principal
 from mien.resources import Resources
 
@@ -41,6 +41,20 @@ async def _account_id(request: Request) -> UUID:
 async def _request_id(request: Request) -> str:
     request_id: str = request.state.request_id
     return request_id
+
+
+async def _only_known_parameters(request: Request) -> None:
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            listed = ", ".join(f"`{each}`" for each in known)
+            raise InvalidRequest(
+                f"`{name}` is not a parameter of this address. It takes {listed}.", param=name
+            )
+
+
+only_known_parameters = Depends(_only_known_parameters)
+"""Of lists and sums, where a filter that is misspelt would give too much without a word."""
 
 
 def path_id(name: str, missing: Callable[[], NotFound]) -> Any:

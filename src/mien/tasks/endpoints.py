@@ -14,6 +14,7 @@ from mien.tasks.preferences import MAX_WAIT, preferred_wait
 from mien.tasks.request_schema import FORM_SCHEMA, JSON_SCHEMA
 from mien.tasks.requests import FaceSwapRequest
 from mien.tasks.schemas import (
+    EVENT_SCHEMA,
     AcceptedAnswer,
     ModelsAnswer,
     TaskAnswer,
@@ -71,7 +72,22 @@ async def list_models(shared: Shared) -> ModelsAnswer:
     FACE_SWAP,
     summary="Swap a face",
     response_description="The task has been created; it has ended if that was waited for.",
-    responses=error_answers(400, 401, 402, 408, 413, 415, 422, 429, 500, 503),
+    responses={
+        200: {
+            "headers": {
+                "Idempotency-Replayed": {
+                    "description": "`true` if the task was created by an earlier request with this key.",
+                    "schema": {"const": "true"},
+                },
+                "Preference-Applied": {
+                    "description": "How long the answer would have waited at most.",
+                    "schema": {"type": "string"},
+                    "example": "wait=10",
+                },
+            }
+        },
+        **error_answers(400, 401, 402, 408, 413, 415, 422, 429, 500, 503),
+    },
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -173,7 +189,7 @@ async def delete_task_pictures(shared: Shared, account_id: AccountId, task_id: s
     response_class=Response,
     response_description="Its stages as server-sent events, each with JSON (`TaskEvent`) for its data.",
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"content": {"text/event-stream": {"itemSchema": EVENT_SCHEMA}}},
         204: {"description": "There will be no event after `Last-Event-ID`."},
         **error_answers(401, 404, 413, 429, 500, 503),
     },

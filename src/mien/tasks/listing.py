@@ -1,9 +1,10 @@
 """An account's tasks, the newest first, page by page."""
 
+import re
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +19,16 @@ _STATES: Final = {
 }
 
 
+def _iso_only(value: object) -> object:
+    # Pydantic takes seconds since 1970 for times as well, and they are a typing mistake here.
+    if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}[Tt ]", value, re.ASCII):
+        raise ValueError("must be a time with its zone, such as 2026-12-24T00:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only)]
+
+
 class TaskFilter(BaseModel):
     """Which tasks are wanted."""
 
@@ -26,11 +37,9 @@ class TaskFilter(BaseModel):
     status: Literal["IN_PROGRESS", "completed", "failed", "canceled"] | None = Field(
         default=None, description="`failed` includes those that were canceled."
     )
-    created_after: AwareDatetime | None = Field(
-        default=None, description="With its zone: `2026-12-24T00:00:00Z`."
-    )
-    created_before: AwareDatetime | None = Field(default=None, description="With its zone.")
-    key: UUID | None = Field(default=None, description="The id of the API key that they were created with.")
+    created_after: Moment | None = Field(default=None, description="With its zone: `2026-12-24T00:00:00Z`.")
+    created_before: Moment | None = Field(default=None, description="With its zone.")
+    key_id: UUID | None = Field(default=None, description="The API key that they were created with.")
     limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Tasks on a page.")
     cursor: Annotated[str, Field(max_length=200)] | None = Field(
         default=None, description="`next_cursor` of the page before."
@@ -46,8 +55,8 @@ async def page(session: AsyncSession, account_id: UUID, wanted: TaskFilter) -> P
         found = found.where(Task.created_at > wanted.created_after)
     if wanted.created_before:
         found = found.where(Task.created_at < wanted.created_before)
-    if wanted.key:
-        found = found.where(Task.key_id == wanted.key)
+    if wanted.key_id:
+        found = found.where(Task.key_id == wanted.key_id)
     return await read_page(
         session, found, (Task.created_at, Task.id), limit=wanted.limit, cursor=wanted.cursor
     )

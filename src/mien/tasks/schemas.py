@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -101,9 +101,11 @@ class TaskPageAnswer(Answer[TaskPage]):
 
 
 class Model(BaseModel):
-    id: Literal["face-swap"] = Field(description="What a request's `model` names.")
+    model: Literal["face-swap"] = Field(description="What a request's `model` names.")
     description: str
-    credits_per_face: int = Field(description="What each swapped face costs, once the task is completed.")
+    price_per_face: int = Field(
+        description="Credits that each swapped face costs, once the task is completed."
+    )
 
 
 class Models(BaseModel):
@@ -124,11 +126,32 @@ class TaskEvent(BaseModel):
     task: TaskData | None = Field(description="As reading it answers, with the last event; null before.")
 
 
+def _event_schema() -> dict[str, Any]:
+    """How an event is documented, as OpenAPI 3.2 does it; tools that know 3.1 take it for a comment."""
+    data = TaskEvent.model_json_schema(ref_template="#/components/schemas/{model}")
+    del data["$defs"]  # which are in the document anyway
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"type": "string", "description": "The stage."},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
+            "id": {
+                "type": "string",
+                "description": "What `Last-Event-ID` takes.",
+                "examples": ["1.detecting"],
+            },
+        },
+    }
+
+
+EVENT_SCHEMA: Final = _event_schema()
+
+
 def models_answer(price_per_face: int) -> ModelsAnswer:
     model = Model(
-        id="face-swap",
+        model="face-swap",
         description="Puts the face of one picture onto a face of another.",
-        credits_per_face=price_per_face,
+        price_per_face=price_per_face,
     )
     return ModelsAnswer(data=Models(models=[model]))
 

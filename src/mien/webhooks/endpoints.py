@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from mien.http.bodies import json_body, read_json
-from mien.http.dependencies import AccountId, Cursor, Limit, Shared, bearer, path_id
+from mien.http.dependencies import AccountId, Cursor, Limit, Shared, bearer, only_known_parameters, path_id
 from mien.http.errors import error_answers
 from mien.webhooks import queries, service
 from mien.webhooks.schemas import (
@@ -87,7 +87,12 @@ async def rotate_callback_secret(shared: Shared, account_id: AccountId) -> Secre
 # Deliveries -----------------------------------------------------------------------------------------------
 
 
-@router.get("/deliveries", summary="List deliveries", responses=error_answers(400, 401, 413, 500, 503))
+@router.get(
+    "/deliveries",
+    summary="List deliveries",
+    dependencies=[only_known_parameters],
+    responses=error_answers(400, 401, 413, 500, 503),
+)
 async def list_deliveries(
     shared: Shared, account_id: AccountId, task_id: TaskId = None, cursor: Cursor = None, limit: Limit = 20
 ) -> DeliveryListAnswer:
@@ -189,6 +194,7 @@ async def rotate_webhook_secret(shared: Shared, account_id: AccountId, webhook_i
 @router.get(
     "/{webhook_id}/deliveries",
     summary="List a webhook's deliveries",
+    dependencies=[only_known_parameters],
     responses=error_answers(400, 401, 404, 413, 500, 503),
 )
 async def list_webhook_deliveries(

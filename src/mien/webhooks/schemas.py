@@ -118,7 +118,7 @@ class DeliveryData(BaseModel):
     callback_url: str | None
     event: str = Field(examples=["task.completed"])
     task_id: str | None = Field(description="Null for `webhook.test`.", examples=[_EXAMPLE_TASK])
-    state: Literal["pending", "delivered", "failed"]
+    status: Literal["pending", "delivered", "failed"]
     attempts: list[AttemptData] = Field(description="The latest 20, in their order.")
     next_attempt_at: datetime | None = Field(description="Not before then; null once it has ended.")
     created_at: datetime
@@ -193,7 +193,7 @@ def _delivery(delivery: Delivery) -> DeliveryData:
         callback_url=delivery.callback_url,
         event=delivery.event,
         task_id=delivery.task_id,
-        state=delivery.state.value,
+        status=delivery.state.value,
         attempts=[AttemptData(**attempt) for attempt in delivery.attempts],
         next_attempt_at=delivery.next_attempt_at if delivery.state is State.PENDING else None,
         created_at=delivery.created_at,
