@@ -1,4 +1,8 @@
-"""A real PostgreSQL for tests: one server for the session, a fresh database for each test that wants one."""
+"""A real PostgreSQL for tests: one server for the session, a fresh database for each test that wants one.
+
+The fixtures import what they use: tests of the engine and of pictures then need nothing of the service, which
+takes seconds to import.
+"""
 
 import itertools
 import shutil
@@ -6,22 +10,16 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
-import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
-from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from mien.accounts.service import create_account, issue_key
-from mien.billing import ledger
-from mien.database.connection import create_engine, create_sessions
-from mien.database.embedded import EmbeddedServer
-from mien.database.migrations import migrate
-from mien.resources import Resources, open_resources
-from mien.server import create_app
-from mien.settings import Settings, load_settings
+if TYPE_CHECKING:
+    import httpx
+    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+    from mien.resources import Resources
+    from mien.settings import Settings
 
 # Nobody needs a test's data after a power cut.
 UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -38,6 +36,11 @@ def data_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[str]:
     """The libpq address of a server with a migrated database called `template`."""
+    import psycopg
+
+    from mien.database.embedded import EmbeddedServer
+    from mien.database.migrations import migrate
+
     with _temporary_folder() as folder, EmbeddedServer(folder, UNSAFE_BUT_FAST) as server:
         with psycopg.connect(server.url, autocommit=True) as administrator:
             administrator.execute("CREATE DATABASE template")
@@ -67,8 +70,10 @@ def empty_database_url(database_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def sessions(database_url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+async def sessions(database_url: str) -> "AsyncIterator[async_sessionmaker[AsyncSession]]":
     """Sessions on this test's own database."""
+    from mien.database.connection import create_engine, create_sessions
+
     engine = create_engine(database_url)
     yield create_sessions(engine)
     await engine.dispose()
@@ -86,6 +91,9 @@ def _temporary_folder() -> Iterator[Path]:
 
 @contextmanager
 def _fresh_database(server_url: str, template: str) -> Iterator[str]:
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server_url, autocommit=True) as administrator:
         administrator.execute(
@@ -96,6 +104,8 @@ def _fresh_database(server_url: str, template: str) -> Iterator[str]:
 
 
 def _with_database(url: str, name: str) -> str:
+    from sqlalchemy import make_url
+
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
@@ -103,8 +113,10 @@ def _with_database(url: str, name: str) -> str:
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
+def settings(database_url: str, tmp_path: Path) -> "Settings":
     """Settings of a service of this test's own."""
+    from mien.settings import load_settings
+
     return load_settings(
         database_url=database_url,
         data_dir=tmp_path,
@@ -116,16 +128,24 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def resources(settings: Settings) -> AsyncIterator[Resources]:
+async def resources(settings: "Settings") -> "AsyncIterator[Resources]":
     """The database and the store of that service."""
+    from mien.resources import open_resources
+
     resources = open_resources(settings)
     yield resources
     await resources.close()
 
 
 @pytest.fixture
-async def api(settings: Settings, resources: Resources) -> AsyncIterator[httpx.AsyncClient]:
+async def api(settings: "Settings", resources: "Resources") -> "AsyncIterator[httpx.AsyncClient]":
     """A client of that service's application, with the key of an account of its own."""
+    import httpx
+
+    from mien.accounts.service import create_account, issue_key
+    from mien.billing import ledger
+    from mien.server import create_app
+
     async with resources.sessions.begin() as session:
         account = await create_account(session, "Test")
         key = await issue_key(session, account.id, "Test")
