@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
 
-from mien.accounts import invites, mail, people, resets, service
+from mien.accounts import invites, people, resets, service
 from mien.accounts.schemas import (
     AccountAnswer,
     AccountChange,
@@ -22,25 +22,32 @@ from mien.accounts.schemas import (
     new_invite_answer,
     reset_data,
 )
-from mien.errors import Conflict
 from mien.http.bodies import json_body, read_json
-from mien.http.dependencies import Administrator, Cursor, Limit, Shared, bearer, path_id
+from mien.http.dependencies import (
+    Administrator,
+    Cursor,
+    Limit,
+    Shared,
+    bearer,
+    only_known_parameters,
+    path_id,
+)
 from mien.http.errors import error_answers
 
 router = APIRouter(prefix="/api/v1/admin", tags=["administration"], dependencies=[Depends(bearer)])
-
-_INVITATION = """You are invited to {public_url}. Choose a password within a week:
-
-{link}
-"""
 
 OfAccount = Annotated[UUID, path_id("account_id", service.no_such_account)]
 OfInvite = Annotated[UUID, path_id("invite_id", invites.no_such_invite)]
 
 
-@router.get("/accounts", summary="List accounts", responses=error_answers(400, 401, 403, 413, 500, 503))
+@router.get(
+    "/accounts",
+    summary="List accounts",
+    dependencies=[only_known_parameters],
+    responses=error_answers(400, 401, 403, 413, 500, 503),
+)
 async def list_accounts(
-    shared: Shared, _: Administrator, limit: Limit = 50, cursor: Cursor = None
+    shared: Shared, _: Administrator, limit: Limit = 20, cursor: Cursor = None
 ) -> AccountListAnswer:
     """All accounts, the newest first."""
     async with shared.sessions() as session:
@@ -65,8 +72,8 @@ async def change_account(
     wanted = await read_json(request, AccountChange)
     changes = wanted.model_dump(exclude_unset=True)
     disabled = changes.pop("disabled", None)
-    if disabled and account_id == caller.account_id:
-        raise Conflict("You would lock yourself out: disable your own account with `mien accounts disable`.")
+    if disabled:
+        people.check_not_own(caller, account_id)
     async with shared.sessions.begin() as session:
         account = await service.update_account(session, account_id, changes)
         if disabled is not None:
@@ -94,14 +101,11 @@ async def create_invite(
 ) -> NewInviteAnswer:
     """Make a link that lets one person sign up within a week."""
     wanted = await read_json(request, InviteRequest)
-    settings = shared.settings
     async with shared.sessions.begin() as session:
-        invite, token = await invites.create(session, settings, wanted.email)
-    if wanted.email and settings.smtp_url:
-        text = _INVITATION.format(public_url=settings.public_url, link=invites.link(settings, token))
-        afterwards.add_task(mail.send, settings, wanted.email, "You are invited", text)
+        invite, token = await invites.create(session, shared.settings, wanted.email)
+    afterwards.add_task(invites.mail_link, shared.settings, wanted.email, token)
     response.headers["Cache-Control"] = "no-store"
-    return new_invite_answer(settings, invite, token)
+    return new_invite_answer(shared.settings, invite, token)
 
 
 @router.delete(

@@ -8,12 +8,19 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.accounts import mail
 from mien.accounts.models import Invite
 from mien.accounts.tokens import digest, new_token
 from mien.errors import Conflict, NotFound, PermissionDenied
 from mien.settings import Settings
 
 LIFETIME = timedelta(days=7)
+
+_SUBJECT = "You are invited"
+_TEXT = """You are invited to {public_url}. Choose a password within a week:
+
+{link}
+"""
 
 
 async def create(session: AsyncSession, settings: Settings, email: str | None) -> tuple[Invite, str]:
@@ -36,6 +43,13 @@ async def create(session: AsyncSession, settings: Settings, email: str | None) -
 def link(settings: Settings, token: str) -> str:
     """Where the invited sign up. What follows the # stays in the browser: no proxy's log has it."""
     return f"{settings.public_url}/sign-up#{token}"
+
+
+async def mail_link(settings: Settings, email: str | None, token: str) -> None:
+    """Send the link to who is invited, if that is known and there is a mail server."""
+    if email and settings.smtp_url:
+        text = _TEXT.format(public_url=settings.public_url, link=link(settings, token))
+        await mail.send(settings, email, _SUBJECT, text)
 
 
 async def list_open(session: AsyncSession) -> Sequence[Invite]:

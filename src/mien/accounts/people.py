@@ -251,6 +251,12 @@ async def set_disabled(session: AsyncSession, account: Account, disabled: bool) 
     await session.flush()
 
 
+def check_not_own(caller: Principal, account_id: UUID) -> None:
+    """Raises `Conflict` for an administrator who would disable their own account."""
+    if account_id == caller.account_id:
+        raise Conflict("You would lock yourself out: disable your own account with `mien accounts disable`.")
+
+
 async def forget(session: AsyncSession) -> None:
     """Delete sessions that have ended."""
     await session.execute(delete(SignIn).where(SignIn.expires_at <= func.now()))

@@ -153,7 +153,7 @@ async def record(session: AsyncSession, event: PaymentEvent) -> None:
 async def _paid(session: AsyncSession, event: Paid) -> Order | None:
     """The order, locked and credited; None if it isn't one of ours, or something else was paid."""
     order = await _locked(session, Order.id == event.order_id)
-    if order is None or event.amount != _price(order):
+    if order is None or event.amount != price_of(order):
         logger.error("payment fits no order", order_id=str(event.order_id), amount=str(event.amount))
         return None
     order.payment_id = order.payment_id or event.payment_id
@@ -222,7 +222,8 @@ async def _locked(session: AsyncSession, which: ColumnElement[bool]) -> Order | 
     return await session.scalar(select(Order).where(which).with_for_update())
 
 
-def _price(order: Order) -> Money:
+def price_of(order: Order) -> Money:
+    """What an order costs."""
     return Money(order.units, order.currency)
 
 

@@ -74,11 +74,18 @@ def csrf_token(token: str) -> str:
 
 def check_csrf_token(headers: Headers, token: str) -> None:
     """Raises `PermissionDenied` if the request doesn't carry its session's CSRF token."""
-    sent = headers.get(CSRF_HEADER, "")
-    if not hmac.compare_digest(sent.encode(), csrf_token(token).encode()):
+    if not _is_same(headers.get(CSRF_HEADER, ""), csrf_token(token)):
         raise PermissionDenied(
             f"The header `{CSRF_HEADER}` is missing or wrong. Send the `csrf_token` that "
             "GET /api/v1/auth/session gives."
+        )
+
+
+def check_csrf_field(sent: str, expected: str) -> None:
+    """Raises `PermissionDenied` if a form doesn't hold the CSRF token of its session."""
+    if not _is_same(sent, expected):
+        raise PermissionDenied(
+            "This form is of another session. Go back, load the page again, and send it once more."
         )
 
 
@@ -94,6 +101,11 @@ def check_origin(headers: Headers, public_url: str) -> None:
         raise PermissionDenied(
             "Another site sent this request. Open it from this service's own pages, or use an API key."
         )
+
+
+def _is_same(sent: str, expected: str) -> bool:
+    # In constant time, and as bytes since str is refused when it isn't ASCII.
+    return hmac.compare_digest(sent.encode(), expected.encode())
 
 
 def _is_ours(origin: str, host: str, public_url: str) -> bool:

@@ -4,7 +4,7 @@
 
 Templates get, beside what they are given: `visitor` (a `Visitor` or None), `settings`, `language`,
 `languages`, `path` (of the page, with its query), `csrf_token`, and the functions `url("/docs")`,
-`asset("site.css")`, `_("text")`.
+`asset("site.css")`, `_("text")`, and the filters of `mien.web.formats`.
 """
 
 from functools import cache
@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 
 from mien.web.addresses import base_path, own_path, path_of
 from mien.web.assets import fingerprint
+from mien.web.formats import filters
 from mien.web.languages import DEFAULT, LANGUAGES, language_of, translations
 from mien.web.visitors import visitor_of
 
@@ -77,5 +78,6 @@ def environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.policies["ext.i18n.trimmed"] = True
+    made.filters.update(filters(language))
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     return made

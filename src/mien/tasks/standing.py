@@ -1,0 +1,100 @@
+"""How the whole service stands, for its administrators: what waits and runs, who works, and what fails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Interval, func, select, type_coerce
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mien.tasks.models import State, Task, Worker
+
+
+@dataclass(frozen=True)
+class Queue:
+    waiting: int
+    running: int
+    oldest_waiting: timedelta | None
+    """How long ago the oldest of those that wait was created; None if nothing waits."""
+
+
+@dataclass(frozen=True)
+class WorkerStanding:
+    """A worker, which runs `running` tasks and was last heard of `silent_for` ago."""
+
+    id: UUID
+    host: str
+    pid: int
+    started_at: datetime
+    silent_for: timedelta
+    running: int
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Tasks of all accounts that failed alike."""
+
+    type: str
+    tasks: int
+    latest: datetime
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How many tasks of all accounts ended in a span of time, by how they did."""
+
+    completed: int
+    failed: int
+    canceled: int
+
+
+async def queue(session: AsyncSession) -> Queue:
+    """Tasks of all accounts that are in progress."""
+    is_waiting = Task.state == State.QUEUED
+    found = await session.execute(
+        select(
+            func.count().filter(is_waiting),
+            func.count().filter(~is_waiting),
+            type_coerce(func.now() - func.min(Task.created_at).filter(is_waiting), Interval),
+        ).where(Task.state.in_([State.QUEUED, State.RUNNING]))
+    )
+    waiting, running, oldest = found.one()
+    return Queue(waiting, running, oldest)
+
+
+async def workers(session: AsyncSession) -> Sequence[WorkerStanding]:
+    """All that are known, the longest at work first; who is silent for too long is forgotten."""
+    running = (
+        select(func.count())
+        .where(Task.worker_id == Worker.id, Task.state == State.RUNNING)
+        .correlate(Worker)
+        .scalar_subquery()
+    )
+    rows = await session.execute(
+        select(
+            Worker.id, Worker.host, Worker.pid, Worker.started_at, func.now() - Worker.heartbeat_at, running
+        ).order_by(Worker.started_at)
+    )
+    return [WorkerStanding(*row) for row in rows]
+
+
+async def ended(session: AsyncSession, within: timedelta) -> Ended:
+    """How tasks ended lately."""
+    rows = await session.execute(
+        select(Task.state, func.count()).where(Task.completed_at > func.now() - within).group_by(Task.state)
+    )
+    counts: dict[State, int] = dict(rows.tuples().all())
+    return Ended(*(counts.get(state, 0) for state in (State.COMPLETED, State.FAILED, State.CANCELED)))
+
+
+async def failures(session: AsyncSession, within: timedelta) -> Sequence[Failures]:
+    """What failed lately, by the type of the error, the most frequent first; canceled tasks didn't fail."""
+    type_ = Task.error["type"].as_string()
+    rows = await session.execute(
+        select(type_, func.count(), func.max(Task.completed_at))
+        .where(Task.state == State.FAILED, Task.completed_at > func.now() - within)
+        .group_by(type_)
+        .order_by(func.count().desc(), type_)
+    )
+    return [Failures(*row) for row in rows]

@@ -1,0 +1,41 @@
+"""The page of orders that wait for their payment."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from mien.accounts import service as accounts
+from mien.billing import orders
+from mien.billing.orders import price_of
+from mien.http.dependencies import Shared, path_id
+from mien.web.forms import AdministratorsForm, go, show
+from mien.web.visitors import SignedInAdministrator
+
+router = APIRouter(include_in_schema=False)
+
+_ORDERS = "/administration/orders"
+
+OrderId = Annotated[UUID, path_id("order_id", orders.no_such_order)]
+
+
+@router.get(_ORDERS)
+async def list_orders(request: Request, shared: Shared, _: SignedInAdministrator) -> Response:
+    """Who wants to pay for what."""
+    async with shared.sessions() as session:
+        pending = [
+            (order, price_of(order), await accounts.find_account(session, order.account_id))
+            for order in await orders.pending(session)
+        ]
+    return await show(request, "administration/orders.html", pending=pending)
+
+
+@router.post(f"{_ORDERS}/{{order_id}}/confirm")
+async def confirm_order(
+    request: Request, shared: Shared, form: AdministratorsForm, order_id: OrderId
+) -> Response:
+    """Add the credits of an order whose payment arrived."""
+    async with shared.sessions.begin() as session:
+        await orders.confirm(session, order_id, by=str(form.visitor.account.id))
+    return go(request, _ORDERS, "confirmed")
