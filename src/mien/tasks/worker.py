@@ -58,6 +58,11 @@ async def run(settings: Settings) -> None:
 
 async def _work(resources: Resources) -> None:
     """Serve one session after the other until cancelled: a session ends when the database is gone."""
+    if resources.identity and resources.identity.development:
+        logger.warning(
+            "results are signed with a development certificate that nobody trusts: set "
+            "MIEN_SIGNING_CERTIFICATES and MIEN_SIGNING_KEY"
+        )
     async with Engines.running(resources.settings) as engines:
         while True:
             try:
