@@ -11,7 +11,7 @@ def by_key(resources: Resources) -> Authenticate:
     """Knows who has a key."""
 
     async def authenticate(key: str) -> Principal:
-        async with resources.sessions.begin() as session:
+        async with resources.autocommit() as session:
             principal = await service.authenticate(session, resources.settings, key)
         if principal is None:
             raise AuthenticationError(
@@ -26,7 +26,7 @@ def by_session(resources: Resources) -> Authenticate:
     """Knows whose session a token belongs to."""
 
     async def authenticate(token: str) -> Principal:
-        async with resources.sessions() as session:
+        async with resources.autocommit() as session:
             principal = await people.resume(session, resources.settings, token)
         if principal is None:
             raise AuthenticationError("The session has ended. Sign in again.")

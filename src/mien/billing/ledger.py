@@ -7,22 +7,48 @@ The balance never falls below 0. What a refund or a chargeback can't find there 
 tasks from being created; credits that come in pay it off first.
 """
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import literal, select, text, update
+from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
 from mien.accounts.models import Account
 from mien.accounts.service import no_such_account
 from mien.billing.models import Kind, LedgerEntry, Order, Outcome
+from mien.database.connection import table_of
 from mien.database.paging import Page, read_page
 from mien.errors import InsufficientCredits, InvalidRequest
 
 Failed = Literal[Outcome.FAILED, Outcome.CANCELED]
 
 MAX_GRANT = 1_000_000_000_000
+
+
+def _hold_statement() -> ReturningInsert[int]:
+    """A hold and its change of the balance; returns nothing where the balance doesn't allow it.
+
+    It's one statement, so that the lock is as short as the commit. Where somebody else changed the row
+    meanwhile, PostgreSQL checks the conditions again on what is there now.
+    """
+    accounts, entries = table_of(Account), table_of(LedgerEntry)
+    names = ("account_id", "kind", "credits", "task_id", "key_id", "faces")
+    values = {name: bindparam(name, type_=entries.c[name].type) for name in names}
+    left = accounts.c.balance + values["credits"]
+    paid = (
+        update(accounts)
+        .where(accounts.c.id == values["account_id"], left >= 0, accounts.c.debt == 0)
+        .values(balance=left)
+        .returning(accounts.c.id)
+        .cte("paid")
+    )
+    hold = select(*values.values()).select_from(paid)
+    return insert(entries).from_select(names, hold).returning(entries.c.id)
+
+
+_HOLD: Final = _hold_statement()  # made once, since every task needs it, behind a lock
 
 
 async def hold(
@@ -51,20 +77,7 @@ async def hold(
     }
     if price == 0:
         await session.execute(insert(LedgerEntry).values(values))
-        return 0
-    # One statement, so that the lock is as short as the commit. Where somebody else changed the row
-    # meanwhile, PostgreSQL checks the conditions again on what is there now.
-    paid = (
-        update(Account)
-        .where(Account.id == account_id, Account.balance >= price, Account.debt == 0)
-        .values(balance=Account.balance - price)
-        .returning(Account.id)
-        .cte("paid")
-    )
-    columns = LedgerEntry.__table__.c
-    row = select(*(literal(value, columns[name].type) for name, value in values.items())).select_from(paid)
-    entry = insert(LedgerEntry).from_select(list(values), row).returning(LedgerEntry.id)
-    if await session.scalar(entry) is None:
+    elif await session.scalar(_HOLD, values) is None:
         raise await _insufficient(session, account_id, price, faces)
     return price
 

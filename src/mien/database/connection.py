@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from psycopg import AsyncConnection
-from sqlalchemy import DateTime, MetaData, event, make_url
+from sqlalchemy import DateTime, MetaData, Table, event, make_url
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -68,6 +68,13 @@ def create_engine(url: str, *, pool_size: int = 5) -> AsyncEngine:
 def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """Sessions whose objects stay readable after the commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def table_of(model: type[Base]) -> Table:
+    """A model's table, for statements that run so often that the ORM's part in them would cost too much."""
+    table = model.__table__
+    assert isinstance(table, Table)  # noqa: S101 - none is mapped to anything else
+    return table
 
 
 def create_autocommit(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

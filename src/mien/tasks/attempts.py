@@ -114,7 +114,7 @@ async def _enter(resources: Resources, task: Task, stage: str) -> None:
 
 
 async def _check_held(resources: Resources, task: Task) -> None:
-    async with resources.sessions() as session:
+    async with resources.autocommit() as session:
         if not await queries.is_held(session, task):
             raise AttemptLost
 

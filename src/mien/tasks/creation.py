@@ -1,7 +1,9 @@
 """A task's beginning: one transaction for its row, its job, the limits, its idempotency key and its price."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from mien.billing import ledger
@@ -42,45 +44,45 @@ async def create(
             return Created(earlier, replayed=True)
     task_id = uuid4().hex + TASK_SUFFIX
     # Pictures are stored before the transaction that names them; should this process die, they are swept.
-    task = Task(
-        id=task_id,
-        account_id=caller.account_id,
-        key_id=caller.key_id,
-        request_id=request_id,
-        state=State.QUEUED,
-        stage=State.QUEUED.value,
-        parameters=wanted.parameters(),
-        inputs=await inputs.keep(resources, caller.account_id, task_id, wanted.pictures()),
-        labels=wanted.metadata or {},
-        callback_url=wanted.callback_url,
-        credits=wanted.faces * resources.settings.price_per_face,
-    )
+    kept = await inputs.keep(resources, caller.account_id, task_id, wanted.pictures())
+    new = {
+        "id": task_id,
+        "account_id": caller.account_id,
+        "key_id": caller.key_id,
+        "request_id": request_id,
+        "state": State.QUEUED,
+        "stage": State.QUEUED.value,
+        "parameters": wanted.parameters(),
+        "inputs": kept,
+        "labels": wanted.metadata or {},
+        "callback_url": wanted.callback_url,
+        "credits": wanted.faces * resources.settings.price_per_face,
+    }
     try:
-        await _create(resources, caller, task, wanted.faces, idempotency_key, fingerprint)
+        return Created(await _create(resources, caller, new, wanted.faces, idempotency_key, fingerprint))
     except BaseException as error:
-        await inputs.discard(resources, task.id, task.inputs)
+        await inputs.discard(resources, task_id, kept)
         if idempotency_key and isinstance(error, _AlreadyBound):
             earlier = await _find_earlier(resources, caller, idempotency_key, fingerprint)
             if earlier:
                 return Created(earlier, replayed=True)
         raise
-    return Created(task)
 
 
 async def _create(
     resources: Resources,
     caller: Principal,
-    task: Task,
+    new: Mapping[str, Any],
     faces: int,
     idempotency_key: str | None,
     fingerprint: bytes,
-) -> None:
+) -> Task:
     async with resources.sessions.begin() as session:
         if idempotency_key and not await idempotency.bind(
-            session, caller.account_id, idempotency_key, fingerprint, task.id
+            session, caller.account_id, idempotency_key, fingerprint, new["id"]
         ):
             raise _AlreadyBound
-        await queries.add(session, task, deadline=resources.settings.task_deadline)
+        task = await queries.add(session, new, deadline=resources.settings.task_deadline)
         await jobs.wake(session, task.id)
         # Last, since from here on the account's other requests wait for the commit.
         await limits.count(session, caller)
@@ -92,10 +94,11 @@ async def _create(
             faces,
             price_per_face=resources.settings.price_per_face,
         )
+    return task
 
 
 async def _find_earlier(
     resources: Resources, caller: Principal, idempotency_key: str, fingerprint: bytes
 ) -> Task | None:
-    async with resources.sessions() as session:
+    async with resources.autocommit() as session:
         return await idempotency.find(session, caller.account_id, idempotency_key, fingerprint)

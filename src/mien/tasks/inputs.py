@@ -51,7 +51,7 @@ async def keep(
     """
     sources = {}
     # Addresses first, so that nothing is stored for a request that is refused, and no connection held.
-    async with resources.sessions() as session:
+    async with resources.autocommit() as session:
         for field, picture in pictures.items():
             if isinstance(picture, bytes):
                 _check_size(resources.settings, field, picture)
@@ -101,7 +101,7 @@ async def read(resources: Resources, account_id: UUID, field: str, picture: str 
     if isinstance(picture, bytes):
         _check_size(resources.settings, field, picture)
         return picture
-    async with resources.sessions() as session:
+    async with resources.autocommit() as session:
         source = await _resolve(resources, session, account_id, field, picture)
     return await _load(resources, field, source)
 

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.database.connection import table_of
 from mien.errors import RateLimited
 from mien.http.principal import Limits, Principal
 from mien.tasks.models import State, Task, TaskCount
@@ -20,20 +21,22 @@ _SOON = 2
 """Seconds until one of the tasks in flight may have ended."""
 
 
-# Made once, since this runs for every task, behind a lock.
-_TODAY: Final = func.timezone("UTC", func.clock_timestamp())
-_ROW: Final = insert(TaskCount).values(subject_id=bindparam("subject_id"), day=_TODAY, created=1)
-_IS_LATER: Final = TaskCount.day < _ROW.excluded.day  # a transaction that began yesterday must not count back
-_COUNT_TODAY: Final = _ROW.on_conflict_do_update(
-    index_elements=[TaskCount.subject_id],
-    set_={
-        "created": case((_IS_LATER, 1), else_=TaskCount.created + 1),
-        "day": func.greatest(TaskCount.day, _ROW.excluded.day),
-    },
-).returning(TaskCount.created)
-_COUNT_IN_FLIGHT: Final = select(func.count(), func.count().filter(Task.key_id == bindparam("key_id"))).where(
-    Task.account_id == bindparam("account_id"), Task.state.in_([State.QUEUED, State.RUNNING])
+# Made once, since they run for every task, behind a lock.
+_COUNTS, _TASKS = table_of(TaskCount), table_of(Task)
+_ROW: Final = insert(_COUNTS).values(
+    subject_id=bindparam("subject"), day=func.timezone("UTC", func.clock_timestamp()), created=1
 )
+_IS_LATER: Final = _COUNTS.c.day < _ROW.excluded.day  # a transaction that began yesterday must not count back
+_COUNT_TODAY: Final = _ROW.on_conflict_do_update(
+    index_elements=[_COUNTS.c.subject_id],
+    set_={
+        "created": case((_IS_LATER, 1), else_=_COUNTS.c.created + 1),
+        "day": func.greatest(_COUNTS.c.day, _ROW.excluded.day),
+    },
+).returning(_COUNTS.c.created)
+_COUNT_IN_FLIGHT: Final = select(
+    func.count(), func.count().filter(_TASKS.c.key_id == bindparam("key_id"))
+).where(_TASKS.c.account_id == bindparam("account_id"), _TASKS.c.state.in_([State.QUEUED, State.RUNNING]))
 
 
 async def count(session: AsyncSession, caller: Principal) -> None:
@@ -60,7 +63,8 @@ async def count(session: AsyncSession, caller: Principal) -> None:
 
 async def _count_today(session: AsyncSession, subject_id: UUID) -> int:
     """How many tasks it has created today, with this one."""
-    return (await session.execute(_COUNT_TODAY, {"subject_id": subject_id})).scalar_one()
+    created: int = (await session.execute(_COUNT_TODAY, {"subject": subject_id})).scalar_one()
+    return created
 
 
 async def _count_in_flight(session: AsyncSession, caller: Principal) -> tuple[int, int]:

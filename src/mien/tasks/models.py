@@ -54,7 +54,7 @@ class Task(Base):
     """What was asked, apart from the pictures. See `mien.tasks.requests.FaceSwapRequest.parameters`."""
     inputs: Mapped[dict[str, Any]]
     """Where the pictures are, by field; emptied when the task ends. See `mien.tasks.inputs`."""
-    labels: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'"))
+    labels: Mapped[dict[str, Any]] = mapped_column("metadata", key="labels", server_default=text("'{}'"))
     """The request's `metadata`, for its sender alone."""
     callback_url: Mapped[str | None]
     credits: Mapped[int] = mapped_column(server_default="0")

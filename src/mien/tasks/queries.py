@@ -7,21 +7,42 @@ needn't agree on theirs.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Select, Update, delete, func, or_, select, text, update
+from sqlalchemy import (
+    CursorResult,
+    Interval,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts.models import Account
+from mien.database.connection import table_of
 from mien.tasks.models import State, Task, Worker
 
+# Made once, since it runs for every task.
+_TASKS = table_of(Task)
+_ADD: Final = (
+    insert(_TASKS)
+    .values(deadline_at=func.now() + bindparam("time_left", type_=Interval))
+    .returning(_TASKS.c.attempt, _TASKS.c.created_at, _TASKS.c.deadline_at)
+)
 
-async def add(session: AsyncSession, task: Task, deadline: timedelta) -> None:
-    task.deadline_at = func.now() + deadline
-    session.add(task)
-    await session.flush()
+
+async def add(session: AsyncSession, new: Mapping[str, Any], deadline: timedelta) -> Task:
+    """Write the row of a task that is new, given by column; the session doesn't keep the task."""
+    row = (await session.execute(_ADD, {**new, "time_left": deadline})).one()
+    return Task(**new, **row._mapping)
 
 
 async def find(session: AsyncSession, account_id: UUID, task_id: str, *, lock: bool = False) -> Task | None:

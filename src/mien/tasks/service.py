@@ -16,7 +16,7 @@ _TASK_ID = re.compile(rf"[0-9a-f]{{32}}{TASK_SUFFIX}")
 
 async def find(resources: Resources, account_id: UUID, task_id: str) -> Task:
     """An account's own task. Raises `NotFound`, also for somebody else's."""
-    async with resources.sessions() as session:
+    async with resources.autocommit() as session:
         return await _find(session, account_id, task_id)
 
 

@@ -110,7 +110,7 @@ class Watch:
                 self._something_unread.clear()
 
     async def _read(self, task_ids: list[str]) -> None:
-        async with self._resources.sessions() as session:
+        async with self._resources.autocommit() as session:
             tasks = await queries.find_all(session, task_ids)
         for task in tasks:
             for changes in self._waiting.get(task.id, ()):
