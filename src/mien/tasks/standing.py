@@ -84,7 +84,7 @@ async def ended(session: AsyncSession, within: timedelta) -> Ended:
     rows = await session.execute(
         select(Task.state, func.count()).where(Task.completed_at > func.now() - within).group_by(Task.state)
     )
-    counts: dict[State, int] = dict(rows.tuples().all())
+    counts: dict[State, int] = dict(rows.all())
     return Ended(*(counts.get(state, 0) for state in (State.COMPLETED, State.FAILED, State.CANCELED)))
 
 
