@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pygments import highlight as _highlight
 from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -49,6 +49,15 @@ def highlighted(code: str, lexer: str) -> Markup:
     try:
         text = _highlight(code, get_lexer_by_name(lexer), _FORMATTER)
     except ClassNotFound:
-        text = Markup.escape(code)
+        text = escape(code)
     # Tabs to focus, so that the keyboard can scroll it.
     return Markup('<pre class="code hl" tabindex="0"><code>{}</code></pre>').format(Markup(text))  # noqa: S704
+
+
+def marked(text: str) -> Markup:
+    """A sentence whose names in backquotes are shown as code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )

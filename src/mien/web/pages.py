@@ -3,7 +3,7 @@
     return await render(request, "home.html", price=3)
 
 Templates get, beside what they are given: `visitor` (a `Visitor` or None), `settings`, `language`,
-`languages`, `path` (of the page, with its query), `csrf_token`, and the functions `url("/docs")`,
+`languages`, `status`, `path` (of the page, with its query), `csrf_token`, and the functions `url("/docs")`,
 `asset("site.css")`, `_("text")`, and the filters of `mien.web.formats`.
 """
 
@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 
 from mien.web.addresses import base_path, own_path, path_of
 from mien.web.assets import fingerprint
+from mien.web.code import highlighted, marked
 from mien.web.formats import filters
 from mien.web.languages import DEFAULT, LANGUAGES, language_of, translations
 from mien.web.visitors import visitor_of
@@ -57,6 +58,7 @@ async def render(request: Request, template: str, *, status: int = 200, **contex
         "language": language,
         "languages": LANGUAGES,
         "default_language": DEFAULT,
+        "status": status,
         "path": path_of(request),
         "base": base_path(request),
         "url": url,
@@ -78,6 +80,8 @@ def environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.policies["ext.i18n.trimmed"] = True
+    made.filters["marked"] = marked
+    made.globals["highlighted"] = highlighted
     made.filters.update(filters(language))
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     return made
