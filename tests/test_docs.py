@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -80,15 +82,121 @@ def test_every_field_of_found_faces_is_documented() -> None:
     assert others == set(FaceDetectRequest.model_fields) | set(FacesData.model_fields)
 
 
-def test_every_endpoint_is_documented_with_its_statuses(tmp_path: Path) -> None:
-    table = HTTP.split("\n## ")[0]
-    documented = {
-        tuple(row[0].strip("`").split(" ")): set(re.findall(r"\b[2-5]\d\d\b", row[2])) for row in rows(table)
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The OpenAPI document."""
+    folder = tmp_path_factory.mktemp("data")
+    return create_app(load_settings(data_dir=folder, database_url="postgresql://unused/")).openapi()
+
+
+def implied(method: str, path: str, who: str, takes: str) -> set[str]:
+    """The statuses that go without saying, as http.md says below its table."""
+    if not path.startswith("/api/"):
+        return set()
+    statuses = {"413", "429", "500", "503"}
+    if who != "nobody":
+        statuses.add("401")
+    if method != "GET" or who in ("session", "administrator"):
+        statuses.add("403")
+    if takes:
+        statuses |= {"400"} if takes == "query" else {"400", "408", "415"}
+    if "{" in path:
+        statuses.add("404")
+    return statuses
+
+
+def test_the_table_has_all_endpoints_and_their_statuses(document: dict[str, Any]) -> None:
+    documented = {}
+    for first, who, takes, _, answers in rows(section(HTTP, "Endpoints")):
+        method, path = first.strip("`").split(" ")
+        documented[method, path] = set(re.findall(r"\b[2-5]\d\d\b", answers)) | implied(
+            method, path, who, takes
+        )
+    described = {
+        (method.upper(), path): set(operation["responses"])
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
     }
-    settings = load_settings(data_dir=tmp_path, database_url="postgresql://unused/")
-    for path, operations in create_app(settings).openapi()["paths"].items():
+    outside = {
+        ("POST", "/webhooks/stripe"),
+        ("GET", "/files/…"),
+        ("GET", "/samples/{name}.jpg"),
+    }
+    assert {key: documented[key] for key in documented.keys() - outside} == described
+
+
+def test_the_table_says_who_can_ask_and_what_is_taken(document: dict[str, Any]) -> None:
+    kinds = {"application/json": "JSON", "multipart/form-data": "form", "image/*": "file"}
+    table = {row[0].strip("`"): (row[1], row[2]) for row in rows(section(HTTP, "Endpoints"))}
+    for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            assert documented[method.upper(), path] == set(operation["responses"])
+            who, takes = table[f"{method.upper()} {path}"]
+            assert (who == "nobody") is not bool(operation.get("security")), path
+            sent = [
+                kinds[kind] for kind in operation.get("requestBody", {}).get("content", {}) if kind in kinds
+            ]
+            if any(parameter["in"] == "query" for parameter in operation.get("parameters", [])):
+                sent.append("query")
+            assert takes == ", ".join(sent), path
+
+
+def properties(schema: dict[str, Any]) -> Iterator[str]:
+    """The names of all fields in a schema, however deep."""
+    for name, inner in schema.get("properties", {}).items():
+        yield name
+        yield from properties(inner)
+    for inner in (schema.get("items"), schema.get("itemSchema")):
+        if isinstance(inner, dict):
+            yield from properties(inner)
+    for option in schema.get("anyOf", []):
+        yield from properties(option)
+
+
+def test_every_field_parameter_and_header_is_documented(document: dict[str, Any]) -> None:
+    named = {field for schema in document["components"]["schemas"].values() for field in properties(schema)}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            named |= {parameter["name"] for parameter in operation.get("parameters", [])}
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                named |= set(properties(content["schema"]))
+            for response in operation["responses"].values():
+                named |= set(response.get("headers", {}))
+                for content in response.get("content", {}).values():
+                    named |= set(properties(content.get("itemSchema", {})))
+    texts = [
+        (DOCS / f"{name}.md").read_text() for name in ("http", "errors", "accounts", "credits", "webhooks")
+    ]
+    quoted = {
+        word
+        for text in texts
+        for quotation in re.findall(r"`([^`\n]+)`", text)
+        for word in re.findall(r"[A-Za-z_][\w-]*", quotation)
+    }
+    assert named - quoted == set()
+
+
+def test_every_header_that_pages_may_send_or_read_is_documented(tmp_path: Path) -> None:
+    app = create_app(load_settings(data_dir=tmp_path, database_url="postgresql://unused/", cors_origins="*"))
+    allowed: list[Any] = [each.kwargs for each in app.user_middleware if "allow_headers" in each.kwargs]
+    for name in (*allowed[0]["allow_headers"], *allowed[0]["expose_headers"]):
+        assert re.search(rf"`{name}\b", section(HTTP, "Headers")), name
+
+
+def test_the_envelopes_are_shown() -> None:
+    success, refusal = (json.loads(example) for example in examples(section(HTTP, "Requests and answers")))
+    assert success == {"code": 200, "message": "success", "data": {}}
+    assert ErrorAnswer.model_validate(refusal).model_dump() == refusal
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in DOCS.glob("*.md"):
+        for target, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]*))?\)", page.read_text()):
+            other = page.parent / target if target else page
+            assert other.exists(), (page.name, target)
+            if anchor:
+                heads = re.findall(r"^#+ (.*)$", other.read_text(), re.MULTILINE)
+                anchors = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+                assert anchor in anchors, (page.name, target, anchor)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +211,11 @@ def test_every_endpoint_is_documented_with_its_statuses(tmp_path: Path) -> None:
 def test_the_examples_are_answers(title: str, model: type[BaseModel]) -> None:
     (example,) = examples(section(HTTP, title))
     assert model.model_validate_json(example).model_dump(mode="json") == json.loads(example)
+
+
+def test_the_answer_to_a_creation_is_shown_byte_for_byte() -> None:
+    (example,) = examples(section(HTTP, "Create a face swap"))
+    assert AcceptedAnswer.model_validate_json(example).model_dump_json() == example.rstrip()
 
 
 def test_the_examples_of_errors_are_errors() -> None:

@@ -28,7 +28,11 @@ _LIMITS = {
         "example": '"account";r=2999;t=60, "key";r=599;t=60',
     },
 }
-_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+_OF_STATUS: dict[str, dict[str, Any]] = {
+    "401": {"WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}},
+    "429": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
+    "503": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
+}
 
 
 def describe(app: FastAPI, public_url: str) -> None:
@@ -84,9 +88,7 @@ def _headers(operation: dict[str, Any], status: str) -> dict[str, Any]:
     headers = dict(_REQUEST_ID)
     if "security" in operation and status != "401":
         headers |= _LIMITS
-    if status in ("429", "503"):
-        headers |= _RETRY_AFTER
-    return headers
+    return headers | _OF_STATUS.get(status, {})
 
 
 def _is_fastapis_own(response: dict[str, Any]) -> bool:

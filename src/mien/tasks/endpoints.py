@@ -41,7 +41,8 @@ IdempotencyKey = Annotated[
     ),
 ]
 Prefer = Annotated[
-    str, Header(description="`wait=10` waits up to 10 seconds (at most 60) for the task's end.")
+    str,
+    Header(alias="Prefer", description="`wait=10` waits up to 10 seconds (at most 60) for the task's end."),
 ]
 LastEventId = Annotated[
     str | None,
