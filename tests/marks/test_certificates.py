@@ -1,10 +1,18 @@
 """Who signs."""
 
+import io
+from datetime import UTC, datetime, timedelta
+
+import c2pa
+import numpy as np
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mien.errors import SetupError
+from mien.images.codec import encode
 from mien.marks.certificates import (
     PrivateKey,
     SigningIdentity,
@@ -12,12 +20,68 @@ from mien.marks.certificates import (
     read_development_identity,
     read_identity,
 )
+from mien.marks.provenance import Signer, sign
 
 
 def pem(key: PrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+
+
+def certified(key: PrivateKey) -> str:
+    """PEM of a certificate as an authority would issue it."""
+    authority = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "An operator")])
+    uses = dict.fromkeys(
+        ["content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign"],
+        False,
+    )
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True, crl_sign=False, encipher_only=False, decipher_only=False, **uses
+            ),
+            critical=True,
+        )
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False
+        )
+        .sign(authority, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+KEYS: dict[str, PrivateKey] = {
+    "es256": ec.generate_private_key(ec.SECP256R1()),
+    "es384": ec.generate_private_key(ec.SECP384R1()),
+    "es512": ec.generate_private_key(ec.SECP521R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate(),
+    "ps256": rsa.generate_private_key(65537, 2048),
+}
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
+def test_every_kind_of_key_signs_so_that_the_stock_reader_agrees(algorithm: str) -> None:
+    identity = read_identity(certified(KEYS[algorithm]), pem(KEYS[algorithm]))
+    assert identity.algorithm == algorithm
+    plain = encode(np.full((64, 64, 3), 90, np.uint8), "jpg")
+    signed = sign(
+        plain,
+        "jpg",
+        target=plain,
+        faces=[],
+        task_id="task",
+        when=datetime.now(UTC),
+        version="1",
+        signer=Signer.of(identity),
+        watermarked=False,
+    )
+    assert c2pa.Reader("image/jpeg", io.BytesIO(signed)).get_validation_state() == "Valid"
 
 
 def test_a_development_identity_says_what_it_is() -> None:
