@@ -24,6 +24,7 @@ from mien.errors import (
     NoFaceFound,
     TargetIndexOutOfRange,
 )
+from mien.options import data_dir_option
 
 if TYPE_CHECKING:
     from mien import Face
@@ -52,11 +53,6 @@ _SUFFIXES: dict[str, "OutputFormat"] = {
 }
 
 picture_argument = click.Path(dir_okay=False, allow_dash=True)
-data_dir_option = click.option(
-    "--data-dir",
-    metavar="FOLDER",
-    help="Where everything is kept; MIEN_DATA_DIR.  [default: ~/.local/share/mien, as root /var/lib/mien]",
-)
 workers_option = click.option(
     "--workers",
     type=int,

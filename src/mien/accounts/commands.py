@@ -14,17 +14,12 @@ from mien.accounts import invites, passwords, people, service
 from mien.accounts.models import Account
 from mien.accounts.schemas import AccountData, Email, NewPassword, account_data
 from mien.errors import NotFound
+from mien.options import data_dir_option
 from mien.resources import Resources, run_once
 
 Value = TypeVar("Value")
 
 _PAGE = 200
-
-data_dir_option = click.option(
-    "--data-dir",
-    metavar="FOLDER",
-    help="Of the service; MIEN_DATA_DIR.  [default: ~/.local/share/mien, as root /var/lib/mien]",
-)
 
 
 @click.group()

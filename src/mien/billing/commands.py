@@ -6,12 +6,13 @@ from uuid import UUID
 import click
 from sqlalchemy import select
 
-from mien.accounts.commands import data_dir_option, find_named
+from mien.accounts.commands import find_named
 from mien.accounts.models import Account
 from mien.billing import ledger, orders
 from mien.billing.audit import audit as find_faults
 from mien.billing.models import Order
 from mien.money import Money
+from mien.options import data_dir_option
 from mien.resources import Resources, run_once
 
 _BY = "mien credits"
