@@ -98,7 +98,7 @@ class Service:
 
     def get(self, path: str, key: str = "") -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=5)
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=5, verify=False)
 
     def is_ready(self) -> bool:
         try:

@@ -138,12 +138,16 @@ class Service:
 
     def is_ready(self) -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200
+            return (
+                httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5, verify=False).status_code == 200
+            )
         return False
 
     def client(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {(self.folder / 'api-key').read_text().strip()}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=20)
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=20, verify=False
+        )
 
     def processes(self, role: str) -> list[psutil.Process]:
         """Of the APIs, the worker, or its engines."""
