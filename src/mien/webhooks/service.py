@@ -149,7 +149,8 @@ def attempts(delivery: Delivery) -> list[Attempt]:
 
 
 def _body(event: str, data: Mapping[str, Any]) -> str:
-    message = {"type": event, "timestamp": datetime.now(UTC).isoformat(), "data": data}
+    moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")  # as all other times are written
+    message = {"type": event, "timestamp": moment, "data": data}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
