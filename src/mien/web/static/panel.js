@@ -1,5 +1,8 @@
 // Comfort for the dashboard and the administration; all of it works without.
 
+// On a phone the links scroll: the page's own is in sight.
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // Times are written in UTC: say them as the visitor's clock does, and keep UTC for who points at them.
 for (const time of document.querySelectorAll("time[data-local]")) {
   const moment = new Date(time.dateTime);

@@ -1,0 +1,34 @@
+"""What services say in fixed words and pages show: listed here, so that the catalogues have it.
+
+What holds a number or a name is shown as it was said, in English.
+"""
+
+
+def _(text: str) -> str:
+    return text
+
+
+SAID = (
+    _("The current password is wrong."),
+    _("The password has just been changed."),
+    _("This account has no password: it has keys only."),
+    _("This form is of another session. Go back, load the page again, and send it once more."),
+    _("Another site sent this request. Open it from this service's own pages, or use an API key."),
+    _("This page is for administrators."),
+    _("There is no such key: its id is wrong, or it was revoked."),
+    _("There is no such invite: it was used or withdrawn."),
+    _("There is no such account. Check its id."),
+    _("This delivery is still under way. Ask for it again once it has ended."),
+    _("This webhook is disabled. Enable it first."),
+    _("No credits are sold here. If you need some, ask who runs this service."),
+    _("You would lock yourself out: disable your own account with `mien accounts disable`."),
+    _("Nobody can sign up here, with or without an invite. Set MIEN_SIGNUP=invite first."),
+    _("The last day must be a date such as 2027-12-31."),
+    _("Give the account a name."),
+    _("Results aren't kept for so long here."),
+    _("You disabled it."),
+    _("It answered 410 Gone."),
+    _("Starting credits"),
+    _("Granted by an administrator"),
+    _("You canceled the task."),
+)
