@@ -19,7 +19,7 @@ Part = tuple[str, str | bytes]
 
 MAX_PARTS = 64
 
-_QUICK = 100_000
+_QUICK = 10_000
 """Bytes of JSON that are read in less than a millisecond."""
 
 
