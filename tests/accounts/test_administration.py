@@ -116,11 +116,12 @@ class TestAccounts:
         shop = browser(process=1)
         shop.headers["Authorization"] = f"Bearer {key}"
         account_id = (await ada.get(f"{AUTH}/session")).json()["data"]["account_id"]
-        answer = await operator.patch(f"{ADMIN}/accounts/{account_id}", json={"disabled": True})
+        answer = await operator.patch(f"{ADMIN}/accounts/{account_id}", json={"enabled": False})
+        assert answer.json()["data"]["enabled"] is False
         assert answer.json()["data"]["disabled_at"] is not None
         for client in (ada, shop):
             refused(await client.get("/api/v1/keys"), 401, "authentication_error")
-        await operator.patch(f"{ADMIN}/accounts/{account_id}", json={"disabled": False})
+        await operator.patch(f"{ADMIN}/accounts/{account_id}", json={"enabled": True})
         assert (await shop.get("/api/v1/keys")).status_code == 200
         refused(await ada.get("/api/v1/keys"), 401, "authentication_error")  # has to sign in again
 
@@ -129,7 +130,7 @@ class TestAccounts:
     ) -> None:
         async with resources.sessions() as session:
             own = await session.scalar(select(Account.id))
-        response = await operator.patch(f"{ADMIN}/accounts/{own}", json={"disabled": True})
+        response = await operator.patch(f"{ADMIN}/accounts/{own}", json={"enabled": False})
         refused(response, 409, "conflict")
 
     async def test_limits_are_set_and_taken_back(
@@ -144,7 +145,7 @@ class TestAccounts:
 
     async def test_unknown_ones_are_not_found(self, operator: httpx.AsyncClient) -> None:
         for account_id in ("x", "00000000-0000-0000-0000-000000000000"):
-            response = await operator.patch(f"{ADMIN}/accounts/{account_id}", json={"disabled": True})
+            response = await operator.patch(f"{ADMIN}/accounts/{account_id}", json={"enabled": False})
             refused(response, 404, "not_found", "account_id")
 
 

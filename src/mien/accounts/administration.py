@@ -71,13 +71,13 @@ async def change_account(
     """Disable an account or enable it again, or change its limits; at once."""
     wanted = await read_json(request, AccountChange)
     changes = wanted.model_dump(exclude_unset=True)
-    disabled = changes.pop("disabled", None)
-    if disabled:
+    enabled = changes.pop("enabled", None)
+    if enabled is False:
         people.check_not_own(caller, account_id)
     async with shared.sessions.begin() as session:
         account = await service.update_account(session, account_id, changes)
-        if disabled is not None:
-            await people.set_disabled(session, account, disabled)
+        if enabled is not None:
+            await people.set_disabled(session, account, not enabled)
     return AccountAnswer(data=account_data(account))
 
 

@@ -207,7 +207,7 @@ class KeyListAnswer(Answer[KeyList]):
 
 
 def key_data(key: ApiKey) -> KeyData:
-    return KeyData(key_id=key.id, **_fields(key, KeyData, but_not="key_id"))
+    return KeyData(key_id=key.id, **_fields(key, KeyData, "key_id"))
 
 
 def new_key_answer(key: ApiKey, plain: str) -> NewKeyAnswer:
@@ -261,9 +261,9 @@ def account_settings_answer(settings: Settings, account: Account) -> AccountSett
 class AccountChange(_Request):
     """What is to be changed about an account; all else stays as it is."""
 
-    model_config = _example(disabled=True)
+    model_config = _example(enabled=False)
 
-    disabled: bool = Field(default=False, description="Whether its keys and sessions stop working.")
+    enabled: bool = Field(default=True, description="False to let its keys and sessions stop working.")
     requests_per_minute: Limit | None = Field(
         default=None, description="The account's own limit; null for the setting `MIEN_REQUESTS_PER_MINUTE`."
     )
@@ -277,6 +277,7 @@ class AccountData(BaseModel):
     email: str | None = Field(examples=[_EXAMPLE_EMAIL])
     is_administrator: bool
     created_at: datetime
+    enabled: bool
     disabled_at: datetime | None
     requests_per_minute: int | None = Field(description="The account's own limit; null for the setting's.")
     tasks_in_flight: int | None
@@ -351,11 +352,15 @@ class ResetListAnswer(Answer[ResetList]):
 
 
 def account_data(account: Account) -> AccountData:
-    return AccountData(account_id=account.id, **_fields(account, AccountData, but_not="account_id"))
+    return AccountData(
+        account_id=account.id,
+        enabled=account.disabled_at is None,
+        **_fields(account, AccountData, "account_id", "enabled"),
+    )
 
 
 def invite_data(invite: Invite) -> InviteData:
-    return InviteData(invite_id=invite.id, **_fields(invite, InviteData, but_not="invite_id"))
+    return InviteData(invite_id=invite.id, **_fields(invite, InviteData, "invite_id"))
 
 
 def new_invite_answer(settings: Settings, invite: Invite, token: str) -> NewInviteAnswer:
@@ -372,5 +377,5 @@ def reset_data(waiting: OpenReset) -> ResetData:
     )
 
 
-def _fields(row: object, model: type[BaseModel], *, but_not: str) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in model.model_fields if name != but_not}
+def _fields(row: object, model: type[BaseModel], *but_not: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in model.model_fields if name not in but_not}
