@@ -269,7 +269,7 @@ def test_a_worker_that_slept_through_its_task_changes_nothing(service: Service) 
         assert service.log("task completed", task_id=task_id)[0]["pid"] != sleeper
     finally:
         os.kill(sleeper, signal.SIGCONT)
-    lost = "task has been given to another worker"
+    lost = "task was canceled, or given to another worker"
     eventually(lambda: service.log(lost, task_id=task_id, pid=sleeper) or None, "the sleeper's awakening")
     assert service.completed_once(task_id, attempts=2) == before
     other.terminate()
