@@ -2,7 +2,8 @@
 
 Whoever calls the functions commits, so that what belongs to an ending commits with it or not at all. All take
 the task as it was read, and return whether they ended it: if it has moved on since, nothing is changed. A
-task that the session has read itself is up to date afterwards.
+task that the session has read itself is up to date afterwards. The ledger comes last, since from there on the
+account's other tasks wait for the commit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,8 +50,8 @@ async def complete(resources: Resources, session: AsyncSession, task: Task, resu
     )
     if ended is None:
         return False
-    await ledger.settle(session, task.id)
     await _announce(resources, session, ended, Event.TASK_COMPLETED)
+    await ledger.settle(session, task.id)
     return True
 
 
@@ -59,8 +60,8 @@ async def fail(resources: Resources, session: AsyncSession, task: Task, error: T
     ended = await queries.fail(session, task, State.FAILED, error.type, error.message, error.param)
     if ended is None:
         return False
-    await ledger.release(session, task.id, Outcome.FAILED)
     await _announce(resources, session, ended, Event.TASK_FAILED)
+    await ledger.release(session, task.id, Outcome.FAILED)
     return True
 
 
@@ -70,8 +71,8 @@ async def cancel(resources: Resources, session: AsyncSession, task: Task) -> boo
     ended = await queries.fail(session, task, State.CANCELED, error.type, error.message, error.param)
     if ended is None:
         return False
-    await ledger.release(session, task.id, Outcome.CANCELED)
     await _announce(resources, session, ended, Event.TASK_CANCELED)
+    await ledger.release(session, task.id, Outcome.CANCELED)
     return True
 
 

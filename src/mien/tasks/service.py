@@ -33,7 +33,7 @@ async def cancel(resources: Resources, account_id: UUID, task_id: str) -> Task:
                 f"The task has ended: it is {task.state}. Only a task in progress can be canceled."
             )
     await inputs.discard(resources, task_id, kept)
-    return await find(resources, account_id, task_id)
+    return task
 
 
 async def delete_pictures(resources: Resources, account_id: UUID, task_id: str) -> Task:
