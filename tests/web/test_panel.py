@@ -1,0 +1,172 @@
+"""What all pages of the dashboard and the administration have in common: who sees them, what forms need."""
+
+import re
+from collections.abc import Awaitable, Callable
+from html.parser import HTMLParser
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from mien.server import create_app
+from mien.settings import Settings
+
+Signed = Callable[..., Awaitable[Any]]
+
+DASHBOARD = ["", "/tasks", "/keys", "/webhooks", "/credits", "/credits/ledger", "/settings"]
+ADMINISTRATION = ["", "/accounts", "/invites", "/orders", "/settings"]
+PAGES = [f"/dashboard{path}" for path in DASHBOARD] + [f"/administration{path}" for path in ADMINISTRATION]
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+class Page(HTMLParser):
+    """A page's elements with their attributes; they are nested well."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+def posting_routes(settings: Settings) -> list[str]:
+    """Every address that forms of these pages are sent to."""
+    routes = create_app(settings).router.routes
+    return [
+        re.sub(r"\{\w+\}", str(uuid4()), path)
+        for route in routes
+        if "POST" in getattr(route, "methods", ())
+        and (path := getattr(route, "path", "")).startswith(("/dashboard", "/administration"))
+    ]
+
+
+async def with_things(person: Signed) -> Any:
+    """An administrator who has one of each thing."""
+    ada = await person(is_administrator=True)
+    await ada.swap()
+    await ada.call("POST", "/keys", json={"name": "Shop", "tasks_per_day": 5})
+    hook = await ada.call("POST", "/webhooks", json={"url": "https://example.com/hooks"})
+    await ada.call("POST", f"/webhooks/{hook['webhook_id']}/test")
+    await ada.call("POST", "/orders", json={"credits": 1500})
+    return ada
+
+
+async def test_every_page_is_whole_and_runs_nothing_that_is_not_ours(person: Signed) -> None:
+    ada = await with_things(person)
+    seen, waiting = set(), list(PAGES)
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        page = Page(await ada.read(path))
+        for name, attributes in page.elements:
+            assert not [each for each in attributes if each == "style" or each.startswith("on")], (path, name)
+        assert not page.all("style")
+        assert all(script.get("src") for script in page.all("script")), path
+        assert len(page.all("h1")) == 1, path
+        ids = [one["id"] for _, one in page.elements if "id" in one]
+        assert len(ids) == len(set(ids)), (path, ids)
+        labelled = {label.get("for") for label in page.all("label")}
+        for field in [*page.all("input"), *page.all("select")]:
+            assert field.get("type") in ("hidden", "checkbox") or field["id"] in labelled, (path, field)
+        for form in page.all("form"):
+            assert str(form["action"]).startswith("/"), path
+        links = (str(link.get("href")).partition("#")[0] for link in page.all("a"))
+        waiting += [link for link in links if link.startswith(("/dashboard", "/administration"))]
+    for kind in ("tasks/", "keys/", "webhooks/", "deliveries/", "orders/", "accounts/"):
+        assert any(kind in path for path in seen), kind
+
+
+async def test_every_page_speaks_spanish(person: Signed) -> None:
+    ada = await with_things(person)
+    ada.client.cookies.set("mien_language", "es")
+    for path in PAGES:
+        assert '<html lang="es"' in await ada.read(path)
+    assert "Claves de API" in await ada.read("/dashboard/keys")
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_nobody_signed_out_sees_a_page(visitor: httpx.AsyncClient, path: str) -> None:
+    answer = await visitor.get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in?to=%2F")
+
+
+async def test_only_administrators_see_the_administration(person: Signed, settings: Settings) -> None:
+    ben = await person()
+    for path in ADMINISTRATION:
+        assert (await ben.client.get(f"/administration{path}")).status_code == 403
+    for path in posting_routes(settings):
+        if path.startswith("/administration"):
+            assert (await ben.send(path)).status_code == 403, path
+    assert "/administration" not in await ben.read("/dashboard")
+
+
+async def test_a_form_without_the_token_of_its_session_changes_nothing(
+    person: Signed, visitor: httpx.AsyncClient, settings: Settings
+) -> None:
+    ada, ben = await person(is_administrator=True), await person()
+    paths = posting_routes(settings)
+    assert len(paths) > 20
+    for path in paths:
+        for token in ("", ben.csrf_token, "ä"):
+            answer = await ada.client.post(
+                path, data={"csrf_token": token, "name": "Forged", "credits": "1500"}
+            )
+            assert answer.status_code == 403, path
+        answer = await visitor.post(path, data={"csrf_token": ada.csrf_token})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in"), path
+
+
+async def test_another_sites_form_changes_nothing_even_with_the_token(
+    person: Signed, settings: Settings
+) -> None:
+    ada = await person(is_administrator=True)
+    for path in posting_routes(settings):
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+            answer = await ada.client.post(path, data={"csrf_token": ada.csrf_token}, headers=headers)
+            assert answer.status_code == 403, path
+
+
+async def test_what_belongs_to_another_account_does_not_exist(person: Signed) -> None:
+    ada, ben = await person(), await person()
+    task = await ada.swap()
+    key = (await ada.call("POST", "/keys", json={"name": "Mine"}))["key_id"]
+    hook = (await ada.call("POST", "/webhooks", json={"url": "https://example.com/hooks"}))["webhook_id"]
+    delivery = (await ada.call("POST", f"/webhooks/{hook}/test"))["delivery_id"]
+    order = (await ada.call("POST", "/orders", json={"credits": 1500}))["order_id"]
+    things = {
+        f"/dashboard/tasks/{task}": ["/cancel", "/delete"],
+        f"/dashboard/keys/{key}": ["", "/revoke"],
+        f"/dashboard/webhooks/{hook}": ["", "/test", "/secret", "/delete"],
+        f"/dashboard/deliveries/{delivery}": ["/redeliver"],
+        f"/dashboard/credits/orders/{order}": [],
+    }
+    for path, actions in things.items():
+        assert (await ada.client.get(path)).status_code == 200
+        for address in (path, re.sub(r"[0-9a-f]{12}$|[0-9a-f]{12}(?=_)", "0" * 12, path)):
+            assert (await ben.client.get(address)).status_code == 404, address
+            for action in actions:
+                answer = await ben.send(
+                    address + action, name="Mine", url="https://b.example", events=["task.failed"]
+                )
+                assert answer.status_code == 404, address + action
+    assert "Mine" in await ada.read("/dashboard/keys")
+    assert (await ada.call("GET", f"/tasks/{task}"))["status"] == "IN_PROGRESS"
