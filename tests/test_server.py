@@ -180,6 +180,27 @@ class TestWhatIsWrongInTheRequest:
         response = await api.post(FACE_SWAP, content=body, headers={"Content-Type": "application/json"})
         refusal(response, 400, "invalid_request")
 
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            ("", "The body is empty. Send a JSON object."),
+            ("[]", "The body must be a JSON object."),
+            (
+                '{"model": "face-swap", "image": "https://a.example/", "swaps": []}',
+                "`swaps` must have at least 1 in it.",
+            ),
+            (
+                '{"model": "face-swap", "image": "data:,%", "face_image": "https://a.example/"}',
+                "`image` is a data: URI whose percent-encoded data is not valid. Encode the file again.",
+            ),
+        ],
+    )
+    async def test_each_fault_is_a_plain_sentence(
+        self, api: httpx.AsyncClient, body: str, message: str
+    ) -> None:
+        response = await api.post(FACE_SWAP, content=body, headers={"Content-Type": "application/json"})
+        assert response.json()["error"]["message"] == message
+
     async def test_a_lone_surrogate_is_refused(self, api: httpx.AsyncClient) -> None:
         body = json.dumps(WANTED).replace("target.jpg", "\\ud800")
         response = await api.post(FACE_SWAP, content=body, headers={"Content-Type": "application/json"})

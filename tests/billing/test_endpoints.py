@@ -243,6 +243,7 @@ class TestEntries:
             ("limit=0", "limit"),
             ("limit=101", "limit"),
             ("cursor=x", "cursor"),
+            ("curser=x", "curser"),
             ("cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk", "cursor"),  # twenty nines
         ],
     )

@@ -136,6 +136,8 @@ def _sentence(fault: Mapping[str, Any], name: str, fields: Sequence[str]) -> str
             at_top = fields and len(fault["loc"]) == 1
             known = f" Fields are {', '.join(f'`{field}`' for field in fields)}." if at_top else ""
             return f"`{name}` is not a field of this request.{known}"
+        case "json_invalid" if fault["ctx"]["error"].endswith("line 1 column 0"):
+            return "The body is empty. Send a JSON object."
         case "json_invalid":
             return f"The body is not valid JSON: {fault['ctx']['error']}."
         case _:
@@ -154,9 +156,9 @@ def _plain(fault: Mapping[str, Any]) -> str:
         case "timezone_aware" | "datetime_type" | "datetime_parsing" | "datetime_from_date_parsing":
             return "must be a time with its zone, such as 2026-12-24T00:00:00Z"
         case "too_short":
-            return f"must have at least {fault['ctx']['min_length']} of them"
+            return f"must have at least {fault['ctx']['min_length']} in it"
         case "too_long":
-            return f"must have at most {fault['ctx']['max_length']} of them"
+            return f"must have at most {fault['ctx']['max_length']} in it"
         case "value_error":  # ours
             return str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
         case _:  # "Input should be less than or equal to 10"
