@@ -7,7 +7,6 @@ import { watchCopyButtons, watchTabs } from "./parts.js";
 const root = document.documentElement;
 
 const themeSwitch = document.querySelector("[data-theme-switch]");
-themeSwitch.hidden = false;
 themeSwitch.addEventListener("click", () => {
   const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = isDark ? "light" : "dark";

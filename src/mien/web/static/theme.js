@@ -1,5 +1,6 @@
-// Before anything is painted: the theme that was chosen here.
+// Before anything is painted: that there are scripts, and the theme that was chosen here.
 (() => {
+  document.documentElement.dataset.scripts = "";
   let chosen = null;
   try {
     chosen = localStorage.getItem("mien-theme");
