@@ -10,6 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +19,7 @@ from typing import Any, TypeVar
 import httpx
 import numpy as np
 import openpeople
+import psutil
 import pytest
 
 from mien import FaceSwapper
@@ -61,6 +64,7 @@ class Service:
         settings = {
             "MIEN_DATA_DIR": str(self.data_dir),
             "MIEN_PORT": str(self.port),
+            "MIEN_API_PROCESSES": "2",
             "MIEN_WORKERS": "1",
             "MIEN_THREADS": "1",
             "MIEN_WORKER_HEARTBEAT": "0.3s",
@@ -137,6 +141,18 @@ class Service:
 
         eventually(working, "an engine at work")
         return int(self.log("task started", task_id=task_id)[-1]["pid"])
+
+    def kill_apis(self) -> None:
+        """Kill all API processes, so that whoever answers next knows nothing of what came before."""
+        started = {line["child"] for line in self.log("process started", name="api")}
+        for serving in self.processes:
+            for child in psutil.Process(serving.pid).children() if serving.poll() is None else ():
+                if child.pid in started:
+                    child.kill()
+
+    def balance(self) -> int:
+        with self.client() as client:
+            return int(client.get("/api/v1/account").json()["data"]["balance"])
 
     def ended(self, task_id: str) -> dict[str, Any]:
         def has_ended() -> dict[str, Any] | None:
@@ -245,6 +261,84 @@ def test_a_task_survives_the_api_process(service: Service) -> None:
     service.at_work(task_id)
     os.kill(service.log("process started", name="api")[-1]["child"], signal.SIGKILL)
     service.completed_once(task_id, attempts=1)
+
+
+def test_a_request_that_is_repeated_after_its_api_process_died_creates_one_task(service: Service) -> None:
+    before = service.balance()
+    headers = {"Idempotency-Key": "repeated"}
+    files = {"image": TARGET, "face_image": SOURCE}
+
+    def create() -> httpx.Response | None:
+        with service.client() as client, suppress(httpx.TransportError):
+            return client.post(FACE_SWAP, data={"model": "face-swap"}, files=files, headers=headers)
+        return None
+
+    with ThreadPoolExecutor(1) as threads:
+        cut_short = threads.submit(create)
+        service.kill_apis()
+        cut_short.result()
+    first, again = eventually(create, "an answer"), eventually(create, "the same answer")
+    assert again.headers["Idempotency-Replayed"] == "true"
+    task_id = first.json()["data"]["task_id"]
+    assert again.json()["data"]["task_id"] == task_id
+    assert service.balance() == before - 3
+    service.completed_once(task_id, attempts=1)
+    assert service.balance() == before - 3
+
+
+def test_a_client_that_was_cut_off_follows_a_task_on_where_it_was(service: Service) -> None:
+    task_id = service.create()
+    events: list[tuple[str, str]] = []
+
+    def follow(until: str) -> None:
+        headers = {"Last-Event-ID": events[-1][0]} if events else {}
+        path = f"/api/v1/tasks/{task_id}/events"
+        with service.client() as client, client.stream("GET", path, headers=headers) as response:
+            found: dict[str, str] = {}
+            for line in response.iter_lines():
+                name, _, value = line.partition(": ")
+                found[name] = value
+                if not line:
+                    events.append((found["id"], found["event"]))
+                    if events[-1][1] == until:
+                        return
+
+    follow(until="detecting")
+    service.kill_apis()
+    eventually(lambda: service.is_ready() or None, "readiness")
+    follow(until="completed")
+    stages = ["queued", "fetching", "detecting", "swapping", "marking", "storing", "completed"]
+    assert events == [("0.queued", "queued"), *((f"1.{stage}", stage) for stage in stages[1:])]
+
+
+def test_canceling_frees_the_engine_and_gives_the_credits_back(service: Service) -> None:
+    before = service.balance()
+    task_id = service.create()
+    worker = service.at_work(task_id)
+    assert service.balance() == before - 3
+    with service.client() as client:
+        canceled = client.post(f"/api/v1/tasks/{task_id}/cancel").json()["data"]
+    assert (canceled["status"], canceled["error"]["type"]) == ("failed", "canceled")
+    assert service.balance() == before
+    engines = len(service.log("engine process ready", pid=worker))
+    service.completed_once(service.create(), attempts=1)
+    assert len(service.log("engine process ready", pid=worker)) == engines  # it stopped by itself
+    assert not service.log("task completed", task_id=task_id)
+    assert service.balance() == before - 3
+
+
+def test_deleted_pictures_are_gone_at_once_and_the_task_stays(service: Service) -> None:
+    task_id = service.create()
+    picture = service.completed_once(task_id, attempts=1)["image_url"]
+    with service.client() as client:
+        assert client.delete(f"/api/v1/tasks/{task_id}").status_code == 200
+        assert client.get(picture).status_code == 404
+    objects = service.data_dir / "objects"
+    assert not [path for path in objects.rglob("*") if path.is_file() and task_id in str(path)]
+    task = service.read(task_id)
+    assert task
+    assert (task["status"], task["output"], task["image_url"]) == ("completed", None, None)
+    assert task["credits"]["charged"] == 3
 
 
 def test_a_task_survives_the_database(service: Service) -> None:
