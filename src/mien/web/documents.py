@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from mien.web.code import highlighted
 
 # In the wheel they lie beside this file, in the repository in their own folder.
-_FOLDERS = (Path(__file__).parent / "documents", Path(__file__).parents[3] / "docs")
+_FOLDERS = (Path(__file__).parent / "manual", Path(__file__).parents[3] / "docs")
 _ORDER = (
     *("http", "errors", "webhooks", "client", "credits", "accounts"),
     *("self-hosting", "settings", "cli", "marks", "law", "engine"),
