@@ -114,8 +114,8 @@ class Settings(BaseSettings):
     )
     smtp_url: SecretStr | None = Field(
         default=None,
-        description="Server that sends mail: `smtps://user:password@host`, or `smtp://…` with STARTTLS. Unset, "
-        "links to reset a password are in the log and on the administrators' list.",
+        description="Server that sends mail: `smtps://user:password@host`, or `smtp://…` with STARTTLS. "
+        "Unset, links to reset a password are in the log and on the administrators' list.",
     )
     mail_from: str | None = Field(
         default=None,
@@ -137,8 +137,8 @@ class Settings(BaseSettings):
     )
     webhook_allowed_networks: Networks = Field(
         default=(),
-        description="Private networks that webhooks may be sent to, as comma-separated CIDRs: everyone with a "
-        "key can send into them, and read the first kilobyte of an answer.",
+        description="Private networks that webhooks may be sent to, as comma-separated CIDRs: everyone with "
+        "a key can send into them, and read the first kilobyte of an answer.",
     )
     webhook_retention: Duration = Field(
         default=timedelta(days=7), description="How long a webhook's delivery is kept after it has ended."
@@ -192,8 +192,8 @@ class Settings(BaseSettings):
     detectors: int = Field(
         default=1,
         ge=1,
-        description="Pictures that one API process looks at (face-detect) at the same time, each in a process "
-        "of its own.",
+        description="Pictures that one API process looks at (face-detect) at the same time, each in a "
+        "process of its own.",
     )
     detect_timeout: Duration = Field(
         default=timedelta(seconds=20), description="Time to decode one picture and find its faces."
