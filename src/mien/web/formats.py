@@ -50,4 +50,4 @@ def _moment(language: str, value: datetime) -> Markup:
 def _span(language: str, value: timedelta | float) -> str:
     """A length of time; a number counts seconds."""
     span = value if isinstance(value, timedelta) else timedelta(seconds=value)
-    return str(format_timedelta(span, threshold=1.2, locale=language))
+    return str(format_timedelta(span, threshold=1, locale=language))
