@@ -167,7 +167,7 @@ async def test_home_is_light_quick_and_still(new_person: NewPerson) -> None:
     for _ in range(3):
         await person.go("/")
         # Playwright's own waiting needs eval, which our policy forbids.
-        while not await page.evaluate("performance.getEntriesByName('first-contentful-paint').length"):
+        while not await page.evaluate("performance.getEntriesByName('first-contentful-paint').length"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         paints.append(
             await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000")
