@@ -26,6 +26,15 @@ UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_write
 _numbers = itertools.count()
 
 
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Commands that run in a test set up the process's logging; the next test finds none of it."""
+    import structlog
+
+    yield
+    structlog.reset_defaults()
+
+
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """An empty folder for a service's data. pytest's own lie where PostgreSQL's user can't enter them."""
