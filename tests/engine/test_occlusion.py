@@ -8,16 +8,17 @@ import pytest
 
 from mien import Face, SwapResult
 from mien.engine.arrays import RGB, Float
+from mien.engine.landmarks import aligned_crop
 from mien.engine.masks import reaches_jaw
 from mien.engine.models import Network
 from mien.engine.occlusion import (
     CROP,
     EXTENT,
     Occlusion,
-    aligned_crop,
     face_outline,
     find_covering,
     find_occlusion,
+    find_source_occlusion,
     follow_edges,
     moved,
     whole_glasses,
@@ -125,7 +126,9 @@ def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> 
 def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> None:
     (target, theirs), (source, ours) = photo(5, "amateur_selfie"), photo(3, "studio_portrait")
     scene = set_scene(target, theirs.landmarks, theirs.landmarks)
-    covering = find_covering(scene, source, ours.landmarks, network)
+    covering = find_covering(
+        scene, find_source_occlusion(source, ours.landmarks, network), ours.landmarks, network
+    )
     shape = scene.raster.ids.shape
     for mask in (covering.front, covering.beard, *covering.hidden, *covering.source_beards):
         assert mask.dtype == np.float32

@@ -19,10 +19,12 @@ Find = Callable[..., Source]
 
 @pytest.fixture(scope="module")
 def find(detector: Network, mesh: Network) -> Find:
-    embedder = Network("faceres_embedder.onnx", 2)
+    embedder, occluder = Network("faceres_embedder.onnx", 2), Network("face_occlusion.onnx", 2)
 
     def look(*pictures: RGB, index: int = 0, swap: int | None = None) -> Source:
-        return find_source([PictureFaces(p, detector, mesh) for p in pictures], index, embedder, swap)
+        return find_source(
+            [PictureFaces(p, detector, mesh) for p in pictures], index, embedder, occluder, swap
+        )
 
     return look
 

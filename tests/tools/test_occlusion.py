@@ -9,8 +9,8 @@ import pytest
 
 from mien import FaceSwapper
 from mien.engine.arrays import RGB, Float
-from mien.engine.landmarks import warp_crop
-from mien.engine.occlusion import CROP, EXTENT, aligned_crop, moved
+from mien.engine.landmarks import aligned_crop, warp_crop
+from mien.engine.occlusion import CROP, EXTENT, moved
 from mien.engine.topology import MESH_POINTS
 from occlusion.faces import ROOM, SIZE, FaceCrop
 from occlusion.occluders import IN_FRONT, UNDERNEATH, Canvas, Painter

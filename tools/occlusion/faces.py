@@ -9,10 +9,10 @@ import numpy as np
 import openpeople
 
 from mien.engine.arrays import RGB, Float
-from mien.engine.faces import find_faces
-from mien.engine.landmarks import warp_crop
+from mien.engine.faces import PictureFaces
+from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
-from mien.engine.occlusion import EXTENT, aligned_crop
+from mien.engine.occlusion import EXTENT
 from mien.engine.topology import MESH_POINTS
 
 ROOM = 1.35
@@ -34,7 +34,7 @@ def read_faces(names: Sequence[str], folder: Path) -> list[FaceCrop]:
     detector, mesh = Network("centerface.onnx", 1), Network("face_landmarks_478.onnx", 1)
     faces = []
     for name, picture in _pictures(names, folder):
-        found = [face for face in find_faces(picture, detector, mesh) if face.usable]
+        found = [face for face in PictureFaces(picture, detector, mesh).all() if face.usable]
         if found:
             faces.append(_cut(name, picture, found[0].landmarks))
     return faces

@@ -34,6 +34,10 @@ FINE = 64
 """Colours are measured on eyes of no more than about so many pixels."""
 
 
+MARGIN = 3
+"""Cells around an eye that the evening and the enlarging of its coordinates look at."""
+
+
 @dataclass(frozen=True)
 class EyeColour:
     """Medians in YCrCb (ITU-R BT.601), float32[3] in 0–1: of the iris, and of the lighter half of the white,
@@ -51,7 +55,6 @@ def keep_eyes(
     raster, points: the result's mesh, float32[478, 3] in pixels of `face`. target, source: uint8[h, w, 3]
     with their meshes `before` and `ours`, float32[478, 3] in their pixels.
     """
-    coordinates = raster.enlarge(source_coordinates(raster, before[:MESH_POINTS, :2]))
     colours = [eye_colour(source, ours, ring, iris) for ring, iris in EYES]
     for (ring, iris), wanted in zip(EYES, (colours[0] or colours[1], colours[1] or colours[0]), strict=True):
         width = float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]))
@@ -62,13 +65,22 @@ def keep_eyes(
         if (high - low < 3).any():
             continue
         window = (slice(low[1], high[1]), slice(low[0], high[0]))
-        eye = sample(target, coordinates[window]).astype(np.float32)
+        eye = sample(target, _coordinates(raster, before, low, high)).astype(np.float32)
         lids = _inside(points[ring, :2] - low, eye.shape)
         own = eye_colour(target, before, ring, iris)
         if wanted and own:
             eye = _recolour(eye, _iris_mask(points[iris, :2] - low, lids, width), own, wanted)
         kept = soften(cv2.dilate(lids, disc(reach)), edge)[..., None]
         face[window] += kept * (eye - face[window])
+
+
+def _coordinates(raster: Raster, before: Float, low: Index, high: Index) -> Float:
+    """Where in the target each pixel from `low` to `high`, x and y, takes its colour: float32[h, w, 2]."""
+    first = np.maximum(low // raster.cell - MARGIN, 0)
+    last = np.minimum(-(-high // raster.cell) + MARGIN, raster.ids.shape[::-1])
+    part = raster.part(slice(int(first[1]), int(last[1])), slice(int(first[0]), int(last[0])))
+    (left, top), (right, bottom) = low - first * raster.cell, high - first * raster.cell
+    return part.enlarge(source_coordinates(part, before[:MESH_POINTS, :2]))[top:bottom, left:right]
 
 
 def eye_colour(image: RGB, points: Float, ring: Index, iris: Index) -> EyeColour | None:

@@ -140,11 +140,6 @@ class PictureFaces:
         return face
 
 
-def find_faces(image: RGB, detector: Network, mesh: Network) -> tuple[Face, ...]:
-    """All faces, largest first."""
-    return PictureFaces(image, detector, mesh).all()
-
-
 def _look_at(image: RGB, found: Detections, index: int, detector: Network, mesh: Network) -> Face:
     box, score = found.boxes[index], float(found.scores[index])
     face = _fit(image, box, box, score, found.keypoints[index], mesh)

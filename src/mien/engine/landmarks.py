@@ -10,7 +10,7 @@ import numpy as np
 from mien.engine.arrays import RGB, Float
 from mien.engine.models import Network
 from mien.engine.scaling import shrink
-from mien.engine.topology import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from mien.engine.topology import LEFT_EYE_OUTER, MESH_POINTS, RIGHT_EYE_OUTER
 
 CROP = 192
 SURROUNDINGS = 1.4
@@ -90,6 +90,18 @@ def square_crop(centre: Float, side: float, angle: float, size: int) -> Float:
     linear = np.array([[cos, sin], [-sin, cos]])
     middle = (size - 1) / 2
     return np.column_stack([linear, middle - linear @ np.asarray(centre, np.float64)])
+
+
+def aligned_crop(points: Float, size: int, extent: float) -> Float:
+    """`crop_from_picture`, float64[2, 3]: the face upright in the middle of size × size pixels, whose sides
+    are `extent` lengths of the face."""
+    across = points[LEFT_EYE_OUTER, :2] - points[RIGHT_EYE_OUTER, :2]
+    angle = float(np.arctan2(across[1], across[0]))
+    cos, sin = np.cos(angle), np.sin(angle)
+    upright = points[:MESH_POINTS, :2] @ np.array([[cos, -sin], [sin, cos]])
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    centre = (low + high) / 2 @ np.array([[cos, sin], [-sin, cos]])
+    return square_crop(centre, float((high - low).max()) * extent, angle, size)
 
 
 def warp_crop(image: RGB, crop_from_image: Float, size: int) -> RGB:

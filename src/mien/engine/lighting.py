@@ -77,12 +77,11 @@ class Skin:
 class Light:
     """Low frequencies of a face, on the light's grid.
 
-    low: float32[h, w, 3] Lab, what the skin would look like without detail. fit: its harmonics alone.
-    weight: float32[h, w] in [0, 1], how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture.
+    low: float32[h, w, 3] Lab, what the skin would look like without detail. weight: float32[h, w] in [0, 1],
+    how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture.
     """
 
     low: Float
-    fit: Float
     weight: Float
     lab: Float
 
@@ -133,7 +132,7 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     sigma = SMOOTH * GRID
     carried = cv2.GaussianBlur((lab - fit) * weight[..., None], (0, 0), sigma)
     share = cv2.GaussianBlur(weight, (0, 0), sigma)
-    return Light(fit + carried / (share + 0.1)[..., None], fit, weight, lab)
+    return Light(fit + carried / (share + 0.1)[..., None], weight, lab)
 
 
 def is_grey(image: RGB) -> bool:

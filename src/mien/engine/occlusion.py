@@ -11,18 +11,16 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float, Index
 from mien.engine.geometry import smoothstep
-from mien.engine.landmarks import square_crop, warp_crop
+from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
 from mien.engine.raster import Raster
 from mien.engine.scene import Scene
 from mien.engine.topology import (
     LEFT_EYE,
-    LEFT_EYE_OUTER,
     MESH_POINTS,
     OUTER_LIPS,
     OVAL,
     RIGHT_EYE,
-    RIGHT_EYE_OUTER,
     mirror,
 )
 
@@ -105,9 +103,11 @@ class Occlusion:
         return covers, beard
 
 
-def find_covering(scene: Scene, source: RGB, source_points: Float, network: Network) -> Covering:
-    """Look at both faces: the target's in the scene, and the one whose mesh in `source`, uint8[H, W, 3], is
-    `source_points`, float32[478, 3]."""
+def find_covering(scene: Scene, source: Occlusion, source_points: Float, network: Network) -> Covering:
+    """Look at the target's face in the scene, and bring what is known of the source's there.
+
+    source: from `find_source_occlusion`, of the face with the mesh `source_points`, float32[478, 3].
+    """
     raster = scene.raster
     corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
     target = find_occlusion(scene.bent, scene.points[:, :2] + corner, network)
@@ -116,13 +116,17 @@ def find_covering(scene: Scene, source: RGB, source_points: Float, network: Netw
     guide = np.asarray(cv2.resize(scene.face, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
     radius = scene.face_width / raster.cell * EDGE
     front = smoothstep(follow_edges(front, guide, radius, TOLERANCE), *SURE).astype(np.float32)
-    own = find_occlusion(source, source_points, network)
-    # Of the source nothing is lost where a little more is thought hidden; the rim of a fringe would show.
-    wide = cv2.dilate(smoothstep(own.covers, *DOUBT).astype(np.float32), np.ones((RIM, RIM), np.uint8))
-    own = replace(own, covers=np.asarray(cv2.blur(wide, (3, 3)), np.float32))
     points = source_points[:MESH_POINTS]
-    hidden, beards = zip(*(own.on_mesh(raster, side) for side in (points, points[mirror()])), strict=True)
+    hidden, beards = zip(*(source.on_mesh(raster, side) for side in (points, points[mirror()])), strict=True)
     return Covering(front, beard, hidden, beards)
+
+
+def find_source_occlusion(picture: RGB, points: Float, network: Network) -> Occlusion:
+    """`find_occlusion` with wider covers: of a source nothing is lost where a little more is thought hidden;
+    the rim of a fringe would show."""
+    found = find_occlusion(picture, points, network)
+    wide = cv2.dilate(smoothstep(found.covers, *DOUBT).astype(np.float32), np.ones((RIM, RIM), np.uint8))
+    return replace(found, covers=np.asarray(cv2.blur(wide, (3, 3)), np.float32))
 
 
 def find_occlusion(picture: RGB, points: Float, network: Network) -> Occlusion:
@@ -144,18 +148,6 @@ def whole_glasses(covers: Float, glasses: Float) -> Float:
     if covers[lenses].mean() > DARK_LENSES:
         return np.maximum(covers, glasses)
     return np.where(worn, smoothstep(covers, 0.1, 0.5), covers).astype(np.float32)
-
-
-def aligned_crop(points: Float, size: int, extent: float) -> Float:
-    """`crop_from_picture`, float64[2, 3]: the face upright in the middle of size × size pixels, whose sides
-    are `extent` lengths of the face."""
-    across = points[LEFT_EYE_OUTER, :2] - points[RIGHT_EYE_OUTER, :2]
-    angle = float(np.arctan2(across[1], across[0]))
-    cos, sin = np.cos(angle), np.sin(angle)
-    upright = points[:MESH_POINTS, :2] @ np.array([[cos, -sin], [sin, cos]])
-    low, high = upright.min(axis=0), upright.max(axis=0)
-    centre = (low + high) / 2 @ np.array([[cos, sin], [-sin, cos]])
-    return square_crop(centre, float((high - low).max()) * extent, angle, size)
 
 
 def face_outline(points: Float, size: int) -> Float:

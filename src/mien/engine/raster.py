@@ -60,6 +60,20 @@ class Raster:
             self.shape,
         )
 
+    def part(self, rows: slice, columns: slice) -> "Raster":
+        """The same of these cells only."""
+        height, width = self.shape
+        return Raster(
+            self.ids[rows, columns],
+            self.covered[rows, columns],
+            self.cell,
+            self.points - [columns.start, rows.start],
+            (
+                min(rows.stop * self.cell, height) - rows.start * self.cell,
+                min(columns.stop * self.cell, width) - columns.start * self.cell,
+            ),
+        )
+
     def enlarge(self, cells: Float) -> Float:
         """Cells to pixels, linearly: [rows, columns] or [rows, columns, K] to the picture's `shape`."""
         rows, columns = self.ids.shape

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from mien.engine.arrays import RGB, Float
 from mien.engine.faces import Face, PictureFaces
 from mien.engine.identity import embed
 from mien.engine.models import Network
+from mien.engine.occlusion import Occlusion, find_source_occlusion
 from mien.engine.pose import Pose, angle_between
 
 STRANGER = 0.55
@@ -34,6 +36,12 @@ class SourcePicture:
     image: RGB
     face: Face
     embedding: Float
+    occluder: Network
+
+    @cached_property
+    def occlusion(self) -> Occlusion:
+        """What stands in front of the face: looked for once, and only in pictures that give texture."""
+        return find_source_occlusion(self.image, self.face.landmarks, self.occluder)
 
 
 @dataclass(frozen=True)
@@ -56,16 +64,21 @@ class Source:
 
 
 def find_source(
-    pictures: Sequence[PictureFaces], index: int, embedder: Network, swap: int | None = None
+    pictures: Sequence[PictureFaces],
+    index: int,
+    embedder: Network,
+    occluder: Network,
+    swap: int | None = None,
 ) -> Source:
     """Face number `index` of the first picture, and in the others the face that is most like it.
 
     Raises as `PictureFaces.usable` does.
     """
     first = pictures[0].usable(index, "source", swap, 0 if len(pictures) > 1 else None)
-    shown = [SourcePicture(0, pictures[0].image, first, embed(pictures[0].image, first.landmarks, embedder))]
+    image = pictures[0].image
+    shown = [SourcePicture(0, image, first, embed(image, first.landmarks, embedder), occluder)]
     for number, faces in enumerate(pictures[1:], start=1):
-        shown.append(_most_alike(shown[0], faces, number, embedder, swap))
+        shown.append(_most_alike(shown[0], faces, number, embedder, occluder, swap))
     same = tuple(picture for picture in shown if picture.embedding @ shown[0].embedding >= STRANGER)
     weights = [_weight(picture.face) for picture in same]
     shapes = [picture.face.pose.canonical_from_image(picture.face.landmarks) for picture in same]
@@ -79,13 +92,18 @@ def find_source(
 
 
 def _most_alike(
-    first: SourcePicture, faces: PictureFaces, number: int, embedder: Network, swap: int | None
+    first: SourcePicture,
+    faces: PictureFaces,
+    number: int,
+    embedder: Network,
+    occluder: Network,
+    swap: int | None,
 ) -> SourcePicture:
     usable = [face for face in faces.all() if face.usable]
     if not usable:
         faces.usable(0, "source", swap, number)
     candidates = [
-        SourcePicture(number, faces.image, face, embed(faces.image, face.landmarks, embedder))
+        SourcePicture(number, faces.image, face, embed(faces.image, face.landmarks, embedder), occluder)
         for face in usable
     ]
     return max(candidates, key=lambda candidate: float(candidate.embedding @ first.embedding))

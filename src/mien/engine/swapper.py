@@ -168,7 +168,7 @@ class FaceSwapper:
             key = (*map(id, swap.sources), swap.source_index)
             if key not in found:
                 pictures = [looked_at[look] for look in wanted]
-                found[key] = find_source(pictures, swap.source_index, self._embedder, number)
+                found[key] = find_source(pictures, swap.source_index, self._embedder, self._occlusion, number)
             sources.append(found[key])
         return sources
 
@@ -239,7 +239,7 @@ def swap_face(
     )
     scene = set_scene(target, theirs.landmarks, shape.points, neighbours)
 
-    covering = find_covering(scene, ours.image, mesh, network)
+    covering = find_covering(scene, ours.occlusion, mesh, network)
 
     clock.start("texturing")
     patch = cut_source(ours.image, mesh, scene.eye_distance / ours.face.eye_distance)
