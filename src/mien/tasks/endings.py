@@ -8,7 +8,7 @@ account's other tasks wait for the commit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -57,23 +57,15 @@ async def complete(resources: Resources, session: AsyncSession, task: Task, resu
 
 async def fail(resources: Resources, session: AsyncSession, task: Task, error: TaskError) -> bool:
     """End an open task with an error, and give back what was held for it."""
-    ended = await queries.fail(session, task, State.FAILED, error.type, error.message, error.param)
-    if ended is None:
-        return False
-    await _announce(resources, session, ended, Event.TASK_FAILED)
-    await ledger.release(session, task.id, Outcome.FAILED)
-    return True
+    return await _give_up(resources, session, task, error, State.FAILED, Outcome.FAILED, Event.TASK_FAILED)
 
 
 async def cancel(resources: Resources, session: AsyncSession, task: Task) -> bool:
     """End an open task as its owner wishes, and give back what was held for it."""
     error = Canceled("You canceled the task.")
-    ended = await queries.fail(session, task, State.CANCELED, error.type, error.message, error.param)
-    if ended is None:
-        return False
-    await _announce(resources, session, ended, Event.TASK_CANCELED)
-    await ledger.release(session, task.id, Outcome.CANCELED)
-    return True
+    return await _give_up(
+        resources, session, task, error, State.CANCELED, Outcome.CANCELED, Event.TASK_CANCELED
+    )
 
 
 async def expire(resources: Resources, session: AsyncSession, task: Task) -> bool:
@@ -90,6 +82,23 @@ async def give_back(resources: Resources, session: AsyncSession, task: Task) -> 
     if await queries.queue_again(session, task):
         await jobs.wake(session, task.id)
     return False
+
+
+async def _give_up(
+    resources: Resources,
+    session: AsyncSession,
+    task: Task,
+    error: TaskError,
+    state: Literal[State.FAILED, State.CANCELED],
+    outcome: Literal[Outcome.FAILED, Outcome.CANCELED],
+    event: Event,
+) -> bool:
+    ended = await queries.fail(session, task, state, error.type, error.message, error.param)
+    if ended is None:
+        return False
+    await _announce(resources, session, ended, event)
+    await ledger.release(session, task.id, outcome)
+    return True
 
 
 async def _announce(resources: Resources, session: AsyncSession, task: Task, event: Event) -> None:

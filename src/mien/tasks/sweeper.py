@@ -1,19 +1,17 @@
 """Deletes pictures whose time is over. It can be killed at any moment and does the rest the next time."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 
-import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.resources import Resources
-from mien.storage import objects
+from mien.storage.sweeping import delete_expired, delete_unnamed
 from mien.tasks import idempotency, queries
 from mien.uploads import sweeper as uploads
 
-logger = structlog.get_logger(__name__)
-
 # An object is stored before the row that names it is committed; an hour covers every try.
 _ORPHAN_AGE = timedelta(hours=1)
-_BATCH = 500
 
 
 async def clean(resources: Resources) -> None:
@@ -27,14 +25,7 @@ async def clean(resources: Resources) -> None:
 
 async def expire(resources: Resources) -> None:
     """Forget results that are past their retention, then delete their objects."""
-    keys: list[str] = []
-    while not keys or len(keys) == _BATCH:
-        async with resources.sessions.begin() as session:
-            keys = list(await queries.expire_results(session, _BATCH))
-        if not keys:
-            return
-        await objects.delete(resources.store, keys)
-        logger.info("results expired", count=len(keys))
+    await delete_expired(resources.store, resources.sessions, queries.expire_results, "results expired")
 
 
 async def forget_idempotency_keys(resources: Resources) -> None:
@@ -45,14 +36,12 @@ async def forget_idempotency_keys(resources: Resources) -> None:
 
 async def sweep(resources: Resources, older_than: timedelta = _ORPHAN_AGE) -> None:
     """Delete objects that no task needs: results that didn't win, inputs of tasks that have ended."""
-    before = datetime.now(UTC) - older_than
-    async for batch in objects.list_objects(resources.store, "results/"):
-        keys = [found.key for found in batch if found.modified < before]
-        async with resources.sessions() as session:
-            kept = await queries.kept_results(session, keys)
-        await objects.delete(resources.store, set(keys) - kept)
-    async for batch in objects.list_objects(resources.store, "inputs/"):
-        by_key = {found.key: found.key.split("/")[1] for found in batch if found.modified < before}
-        async with resources.sessions() as session:
-            kept = await queries.open_tasks(session, list(by_key.values()))
-        await objects.delete(resources.store, [key for key, task_id in by_key.items() if task_id not in kept])
+    store, sessions = resources.store, resources.sessions
+    await delete_unnamed(store, sessions, "results/", older_than, queries.kept_results)
+    await delete_unnamed(store, sessions, "inputs/", older_than, _inputs_of_open_tasks)
+
+
+async def _inputs_of_open_tasks(session: AsyncSession, keys: Sequence[str]) -> set[str]:
+    task_ids = {key: key.split("/")[1] for key in keys}
+    still_open = await queries.open_tasks(session, list(task_ids.values()))
+    return {key for key, task_id in task_ids.items() if task_id in still_open}
