@@ -36,7 +36,7 @@ def test_context_is_on_every_line_also_of_libraries() -> None:
     lines = _lines("""
 with structlog.contextvars.bound_contextvars(request_id="r1", task_id="t1"):
     log.info("ours")
-    logging.getLogger("some.library").info("theirs %s", "too")
+    logging.getLogger("another.package").info("theirs %s", "too")
 log.info("after")
 """)
     events = [json.loads(line) for line in lines]
@@ -73,7 +73,7 @@ log.info("key {KEY}", url="postgresql://mien:hunter2@db/mien")
 try:
     raise ValueError("https://ada:hunter2@example.com/?key={KEY}")
 except ValueError:
-    logging.getLogger("some.library").exception("failed")
+    logging.getLogger("another.package").exception("failed")
 """)
     assert len(lines) == 2
     assert KEY not in str(lines)

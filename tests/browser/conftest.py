@@ -3,11 +3,8 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import httpx
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from tests.running import MIEN, PATIENCE, running_service
 
-MIEN = Path(sys.executable).parent / "mien"
 CHROMIUM = os.environ.get("MIEN_TEST_CHROMIUM", "/usr/bin/chromium")
-PATIENCE = 60.0  # seconds; a busy machine is no failure
 PASSWORD = "correct horse battery staple"
 _TALL = 9000  # pixels; of longer pages the top is enough
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -39,41 +34,8 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def service(folder: Path) -> Iterator[str]:
     """The address of `mien serve`, where everybody can sign up."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MIEN_")}
-    settings = {
-        "MIEN_DATA_DIR": str(folder),
-        "MIEN_PORT": str(port),
-        "MIEN_SIGNUP": "open",
-        "MIEN_WORKERS": "1",
-        "MIEN_THREADS": "1",
-        "MIEN_LOG_LEVEL": "warning",
-    }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [MIEN, "serve"], env=environment | settings, stdout=subprocess.DEVNULL, stderr=log
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _wait_until_ready(address, process)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-
-
-def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if httpx.get(f"{address}/readyz", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("the service never was ready")
+    with running_service(folder, SIGNUP="open", LOG_LEVEL="warning") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,8 @@
 """The OpenAPI document is the truth: a tour of a running service, then schemathesis for all the rest."""
 
 import json
-import os
 import re
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +11,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import schemathesis
+from tests.running import MIEN, PATIENCE, running_service
 
 import mien
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = Path(sys.executable).parent
 SAMPLES = Path(mien.__file__).parent / "samples"
-PATIENCE = 60.0  # seconds
 ADA = {"email": "ada@example.com", "password": "correct horse battery staple"}
 
 CONFIG = """
@@ -70,34 +65,14 @@ REFUSED = {
 @pytest.fixture
 def url(data_dir: Path) -> Iterator[str]:
     """The address of a service that lets everybody in and counts nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = {
-        "MIEN_DATA_DIR": str(data_dir),
-        "MIEN_PORT": str(port),
-        "MIEN_WORKERS": "1",
-        "MIEN_THREADS": "1",
-        "MIEN_SIGNUP": "open",
-        "MIEN_FETCH_TIMEOUT": "1s",
-        "MIEN_REQUESTS_PER_MINUTE": "1000000",
-        "MIEN_TASKS_IN_FLIGHT": "1000000",
-    }
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MIEN_")}
-    with (data_dir / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [COMMANDS / "mien", "serve"], env=environment | settings, stdout=log, stderr=log
-        )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(round(PATIENCE / 0.1)):
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    yield url
-    process.terminate()
-    process.wait(PATIENCE)
+    with running_service(
+        data_dir,
+        SIGNUP="open",
+        FETCH_TIMEOUT="1s",
+        REQUESTS_PER_MINUTE="1000000",
+        TASKS_IN_FLIGHT="1000000",
+    ) as url:
+        yield url
 
 
 class Tour:
@@ -197,7 +172,7 @@ def test_every_operation_answers_as_the_document_says(url: str, data_dir: Path, 
             f"checks.positive_data_acceptance.expected-statuses = {json.dumps(statuses)}\n"
         )
     config.write_text(text)
-    command: list[str | Path] = [COMMANDS / "schemathesis", "--no-color", "--config-file", config, "run"]
+    command: list[str | Path] = [MIEN.with_name("schemathesis"), "--no-color", "--config-file", config, "run"]
     ran = subprocess.run([*command, f"{url}/openapi.json"], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

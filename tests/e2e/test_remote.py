@@ -2,9 +2,7 @@
 
 import json
 import os
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from standardwebhooks import Webhook
+from tests.running import MIEN, PATIENCE, running_service
 
 import mien
 from mien.client import Client
@@ -21,37 +20,14 @@ from mien.images.codec import decode
 
 pytestmark = pytest.mark.slow
 
-MIEN = Path(sys.executable).parent / "mien"
 SAMPLES = Path(mien.__file__).parent / "samples"
-PATIENCE = 60.0  # seconds
 
 
 @pytest.fixture
 def service(data_dir: Path) -> Iterator[tuple[str, str]]:
     """The address of a service that may send webhooks to this machine, and its first key."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = {
-        "MIEN_DATA_DIR": str(data_dir),
-        "MIEN_PORT": str(port),
-        "MIEN_WORKERS": "1",
-        "MIEN_THREADS": "1",
-        "MIEN_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
-    }
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MIEN_")}
-    with (data_dir / "log").open("wb") as log:
-        process = subprocess.Popen([MIEN, "serve"], env=environment | settings, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(round(PATIENCE / 0.1)):
-        try:
-            if httpx.get(f"{url}/readyz", verify=False).status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    yield url, (data_dir / "api-key").read_text().strip()
-    process.terminate()
-    process.wait(PATIENCE)
+    with running_service(data_dir, WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8") as url:
+        yield url, (data_dir / "api-key").read_text().strip()
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from html.parser import HTMLParser
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from tests.web.parsing import Page
 
 from mien.server import create_app
 from mien.settings import Settings
@@ -17,32 +17,6 @@ Signed = Callable[..., Awaitable[Any]]
 DASHBOARD = ["", "/tasks", "/keys", "/webhooks", "/credits", "/credits/ledger", "/settings"]
 ADMINISTRATION = ["", "/accounts", "/invites", "/orders", "/settings"]
 PAGES = [f"/dashboard{path}" for path in DASHBOARD] + [f"/administration{path}" for path in ADMINISTRATION]
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-
-
-class Page(HTMLParser):
-    """A page's elements with their attributes; they are nested well."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes another element"
-
-    def all(self, name: str) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes in self.elements if tag == name]
 
 
 def posting_routes(settings: Settings) -> list[str]:

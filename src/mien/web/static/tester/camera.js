@@ -25,7 +25,6 @@ export async function takePicture(onPicture) {
       return;
     }
     video.srcObject = stream;
-    shoot.disabled = false;
   } catch {
     problem.textContent = _("The camera can't be used. Allow it in the browser, or choose a file.");
     problem.hidden = false;
@@ -38,6 +37,10 @@ function stop() {
   video.srcObject = null;
 }
 
+// Before its first frame a video is 0 × 0 pixels.
+video.addEventListener("loadeddata", () => {
+  shoot.disabled = false;
+});
 shoot.addEventListener("click", () => {
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth;
