@@ -1,6 +1,7 @@
 """A real service and a real browser. An error in the console or a request to another host fails a test."""
 
 import asyncio
+import itertools
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from tests.running import MIEN, PATIENCE, running_service
 CHROMIUM = os.environ.get("MIEN_TEST_CHROMIUM", "/usr/bin/chromium")
 PASSWORD = "correct horse battery staple"
 _TALL = 9000  # pixels; of longer pages the top is enough
+_addresses = itertools.count(1)
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 
@@ -34,7 +36,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def service(folder: Path) -> Iterator[str]:
     """The address of `mien serve`, where everybody can sign up."""
-    with running_service(folder, SIGNUP="open", LOG_LEVEL="warning") as address:
+    with running_service(folder, SIGNUP="open", LOG_LEVEL="warning", TRUSTED_PROXIES="127.0.0.1") as address:
         yield address
 
 
@@ -109,7 +111,10 @@ async def new_person(chromium: Browser, service: str) -> AsyncIterator[NewPerson
     people: list[Person] = []
 
     async def new_person(**options: Any) -> Person:
-        context = await chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        # Everybody comes from an address of their own: few accounts may be made from one.
+        headers = {"X-Forwarded-For": f"203.0.113.{next(_addresses)}"}
+        defaults: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "extra_http_headers": headers}
+        context = await chromium.new_context(**defaults | options)
         await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=service)
         context.set_default_timeout(PATIENCE / 2 * 1000)
         person = Person(await context.new_page(), service)

@@ -348,6 +348,8 @@ def test_a_task_survives_the_database(service: Service) -> None:
     os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
     task = service.ended(task_id)
     assert task["status"] == "completed"
+    # The answer may be there before the line in the log.
+    eventually(lambda: service.log("task completed", task_id=task_id) or None, "a line in the log")
     assert len(service.log("task completed", task_id=task_id)) == 1
 
 
