@@ -230,7 +230,7 @@ def faces(image: str, as_json: bool, annotate: str | None) -> None:
         _write(annotate, encode(draw(picture.rgb, labels), annotation_format))
     if as_json:
         height, width = picture.rgb.shape[:2]
-        faces = [_face_as_dict(index, face) for index, face in enumerate(found)]
+        faces = [{"index": index, **face.to_dict()} for index, face in enumerate(found)]
         _write(STDIO, _json({"width": width, "height": height, "faces": faces}))
     elif annotate != STDIO:
         for index, face in enumerate(found):
@@ -312,19 +312,6 @@ def _packages_of(extra: str) -> Iterator[None]:
 
 
 # Faces in words -------------------------------------------------------------------------------------------
-
-
-def _face_as_dict(index: int, face: "Face") -> dict[str, Any]:
-    return {
-        "index": index,
-        "box": [round(value, 1) for value in face.box],
-        "score": round(face.score, 4),
-        "yaw": round(face.yaw, 1),
-        "pitch": round(face.pitch, 1),
-        "roll": round(face.roll, 1),
-        "usable": face.usable,
-        "problem": face.problem,
-    }
 
 
 def _face_as_line(index: int, face: "Face") -> str:

@@ -53,6 +53,13 @@ def session_of(order: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }
 
 
+async def paid_order(clients: Clients, double: StripeDouble) -> dict[str, Any]:
+    """An order whose payment Stripe has reported."""
+    placed = await order(clients)
+    await double.report(clients.customer, "checkout.session.completed", session_of(placed))
+    return placed
+
+
 def charge_of(order: dict[str, Any], refunded: int) -> dict[str, Any]:
     return {
         "id": "ch_1",
@@ -269,9 +276,8 @@ class TestRefund:
     async def test_takes_the_credits_back(
         self, stripe_clients: Clients, stripe_double: StripeDouble, standing: Standing
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         await stripe_double.report(customer, "charge.refunded", charge_of(placed, 100))
         assert (await standing(stripe_clients.customer_id)).balance == 1000
         for _ in range(2):
@@ -286,9 +292,8 @@ class TestRefund:
         sessions: Sessions,
         standing: Standing,
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         await spend(sessions, stripe_clients.customer_id, 200)
         await stripe_double.report(customer, "charge.refunded", charge_of(placed, 300))
         left = await standing(stripe_clients.customer_id)
@@ -320,9 +325,8 @@ class TestDispute:
         sessions: Sessions,
         standing: Standing,
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         await spend(sessions, stripe_clients.customer_id, 10)
         for type, now in (
             ("charge.dispute.created", "needs_response"),
@@ -354,9 +358,8 @@ class TestDispute:
         sessions: Sessions,
         standing: Standing,
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         await spend(sessions, stripe_clients.customer_id, 10)
         await stripe_double.report(customer, "charge.dispute.created", dispute_of(placed, "needs_response"))
         for type in ("charge.dispute.closed", "charge.dispute.funds_reinstated"):
@@ -367,9 +370,8 @@ class TestDispute:
     async def test_in_the_wrong_order_ends_the_same(
         self, stripe_clients: Clients, stripe_double: StripeDouble, standing: Standing
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         await stripe_double.report(customer, "charge.dispute.closed", dispute_of(placed, "won"))
         await stripe_double.report(customer, "charge.dispute.created", dispute_of(placed, "needs_response"))
         left = await standing(stripe_clients.customer_id)
@@ -379,9 +381,8 @@ class TestDispute:
     async def test_that_takes_no_money_takes_no_credits(
         self, stripe_clients: Clients, stripe_double: StripeDouble, standing: Standing, now: str
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         await stripe_double.report(customer, "charge.dispute.created", dispute_of(placed, now))
         assert (await standing(stripe_clients.customer_id)).balance == 1500
 
@@ -393,9 +394,8 @@ class TestDispute:
         standing: Standing,
         changes: dict[str, Any],
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         lost = dispute_of(placed, "lost", **changes)
         assert (await stripe_double.report(customer, "charge.dispute.closed", lost)).status_code == 204
         assert (await standing(stripe_clients.customer_id)).balance == 1500
@@ -417,9 +417,8 @@ class TestDispute:
     async def test_of_a_part_takes_that_part(
         self, stripe_clients: Clients, stripe_double: StripeDouble, standing: Standing
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         await stripe_double.report(customer, "charge.dispute.created", dispute_of(placed, "lost", amount=100))
         assert (await standing(stripe_clients.customer_id)).balance == 1000
 
@@ -429,9 +428,8 @@ class TestDispute:
         stripe_double: StripeDouble,
         standing: Standing,
     ) -> None:
-        placed = await order(stripe_clients)
+        placed = await paid_order(stripe_clients, stripe_double)
         customer = stripe_clients.customer
-        await stripe_double.report(customer, "checkout.session.completed", session_of(placed))
         await stripe_double.report(customer, "charge.refunded", charge_of(placed, 200))
         await stripe_double.report(customer, "charge.dispute.created", dispute_of(placed, "lost"))
         left = await standing(stripe_clients.customer_id)

@@ -4,12 +4,8 @@ Run as `python -m mien.detection.process '{"threads": 2, …}'` with frames on s
 database, no network and no secret. It ends when its stdin does.
 """
 
-import json
-import signal
-import sys
 from typing import Any, BinaryIO
 
-import cv2
 import structlog
 
 from mien import Face, FaceSwapper
@@ -18,8 +14,7 @@ from mien.errors import TaskError
 from mien.images.annotation import Label, annotate
 from mien.images.codec import DecodeLimits, decode, encode
 from mien.tasks import frames
-from mien.tasks.memory_limit import limit_memory
-from mien.telemetry import configure_logging
+from mien.tasks.engine_setup import set_up
 
 logger = structlog.get_logger(__name__)
 
@@ -30,22 +25,12 @@ _BYTES_BESIDE = 300_000_000
 
 
 def main() -> None:
-    config = json.loads(sys.argv[1])
-    # The API process decides when this ends, also when Ctrl-C goes to the whole group.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    requests, replies = frames.take_over_stdio()
-    configure_logging(config["log_level"], config["log_format"])
-    cv2.setNumThreads(config["threads"])
-    swapper = FaceSwapper(threads=config["threads"])
-    limits = DecodeLimits(max_bytes=config["max_image_bytes"], max_pixels=config["max_pixels"])
-    limit_memory(_BYTES_PER_PIXEL * limits.max_pixels + _BYTES_BESIDE)
-    frames.write(replies, {"kind": "ready"})
+    engine = set_up(bytes_per_pixel=_BYTES_PER_PIXEL, bytes_beside=_BYTES_BESIDE)
     while True:
-        head, (data,) = requests.get()
+        head, (data,) = engine.requests.get()
         with structlog.contextvars.bound_contextvars(**head["log"]):
             try:
-                _answer(swapper, limits, head["annotate"], data, replies)
+                _answer(engine.swapper, engine.limits, head["annotate"], data, engine.replies)
             except Exception:
                 # Nobody knows what state this process is in now; the next picture gets a fresh one.
                 logger.exception("detection crashed")
@@ -73,20 +58,13 @@ def _drawn(rgb: RGB, faces: tuple[Face, ...]) -> RGB:
 
 def _described(face: Face) -> dict[str, Any]:
     x0, y0, x1, y1 = face.box
-    return {
-        "box": [round(value, 1) for value in face.box],
-        "score": round(face.score, 4),
+    return face.to_dict() | {
         "landmarks_count": len(face.landmarks),
-        "yaw": round(face.yaw, 1),
-        "pitch": round(face.pitch, 1),
-        "roll": round(face.roll, 1),
         "size": {
             "width": round(x1 - x0, 1),
             "height": round(y1 - y0, 1),
             "eye_distance": round(face.eye_distance, 1),
         },
-        "usable": face.usable,
-        "problem": face.problem,
     }
 
 

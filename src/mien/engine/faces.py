@@ -1,7 +1,7 @@
 """Steps 2 to 4 together: a picture's faces, ready to be swapped, or the reason why not."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -79,6 +79,18 @@ class Face:
     def eye_distance(self) -> float:
         """Between the outer eye corners."""
         return eye_distance(self.landmarks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON, without the landmarks."""
+        return {
+            "box": [round(value, 1) for value in self.box],
+            "score": round(self.score, 4),
+            "yaw": round(self.yaw, 1),
+            "pitch": round(self.pitch, 1),
+            "roll": round(self.roll, 1),
+            "usable": self.usable,
+            "problem": self.problem,
+        }
 
 
 class PictureFaces:

@@ -7,17 +7,13 @@ at its next step when it's told to.
 """
 
 import hashlib
-import json
 import queue
-import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any, BinaryIO, Final
 
-import cv2
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -30,9 +26,8 @@ from mien.images.resize import shrink
 from mien.marks.marking import Making, Marks, mark
 from mien.marks.provenance import Signer
 from mien.tasks import frames
-from mien.tasks.memory_limit import limit_memory
+from mien.tasks.engine_setup import set_up
 from mien.tasks.timings import Timings
-from mien.telemetry import configure_logging
 
 logger = structlog.get_logger(__name__)
 
@@ -50,17 +45,8 @@ class _Stopped(Exception):
 
 
 def main() -> None:
-    config = json.loads(sys.argv[1])
-    # The worker decides when this ends, also when Ctrl-C goes to the whole group.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    requests, replies = frames.take_over_stdio()
-    configure_logging(config["log_level"], config["log_format"])
-    cv2.setNumThreads(config["threads"])  # for the whole process, so it's set here and nowhere else
-    swapper = FaceSwapper(threads=config["threads"])
-    limits = DecodeLimits(max_bytes=config["max_image_bytes"], max_pixels=config["max_pixels"])
-    limit_memory(_BYTES_PER_PIXEL * limits.max_pixels + _BYTES_BESIDE)
-    frames.write(replies, {"kind": "ready"})
+    engine = set_up(bytes_per_pixel=_BYTES_PER_PIXEL, bytes_beside=_BYTES_BESIDE)
+    requests, replies = engine.requests, engine.replies
     while True:
         head, blobs = requests.get()
         if head["kind"] == "stop":
@@ -70,8 +56,8 @@ def main() -> None:
         with structlog.contextvars.bound_contextvars(**head["log"]):
             try:
                 answer = _swap(
-                    swapper,
-                    limits,
+                    engine.swapper,
+                    engine.limits,
                     head["parameters"],
                     pictures,
                     on_step,
