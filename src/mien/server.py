@@ -33,6 +33,7 @@ from mien.uploads import endpoints as uploads
 from mien.web import administration as administrators_pages
 from mien.web import assets, dashboard
 from mien.web import endpoints as site
+from mien.web.demo import endpoints as demo
 from mien.web.failures import show_failures
 from mien.webhooks import endpoints as webhooks
 from mien.webhooks import reaper as deliveries
@@ -73,6 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
                 limits={
                     tasks.FACE_SWAP: settings.max_body_bytes,
                     detection.FACE_DETECT: settings.max_body_bytes,
+                    demo.FACE_SWAP: demo.MAX_BODY,
+                    demo.FACE_DETECT: demo.MAX_BODY,
                     billing.STRIPE_WEBHOOK: billing.MAX_EVENT,
                     uploads.UPLOADS: settings.max_image_bytes + uploads.FORM_OVERHEAD,
                 },
@@ -100,6 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         assets.router,
         site.router,
+        demo.router,
         dashboard.router,
         administrators_pages.router,
     ):

@@ -127,6 +127,21 @@ class Settings(BaseSettings):
         "all clients share the tries to sign in that one address has.",
     )
 
+    demo: bool = Field(
+        default=False,
+        description="Whether the site's tester works without an account: for free, up to 1024 pixels, and "
+        "kept for an hour.",
+    )
+    demo_swaps_per_address: int = Field(
+        default=5,
+        gt=0,
+        description="Swaps that the demo gives to one address in a day. Behind a proxy that isn't trusted, "
+        "all visitors have the same.",
+    )
+    demo_swaps_per_day: int = Field(
+        default=200, gt=0, description="Swaps that the demo gives to all visitors in a day (UTC)."
+    )
+
     fetch_allowed_networks: Networks = Field(
         default=(),
         description="Private networks that pictures may be fetched from, as comma-separated CIDRs. For "

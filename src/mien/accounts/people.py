@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts import invites, passwords, throttle
+from mien.accounts.demo import DEMO_ACCOUNT
 from mien.accounts.models import Account, SignIn
 from mien.accounts.service import account_limits
 from mien.accounts.throttle import Allowance
@@ -299,4 +300,4 @@ async def _rehash(resources: Resources, account_id: UUID, outdated: str, passwor
 
 
 async def _any_account(session: AsyncSession) -> bool:
-    return await session.scalar(select(Account.id).limit(1)) is not None
+    return await session.scalar(select(Account.id).where(Account.id != DEMO_ACCOUNT).limit(1)) is not None

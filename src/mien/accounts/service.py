@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.accounts.demo import DEMO_ACCOUNT
 from mien.accounts.models import Account, ApiKey
 from mien.accounts.tokens import digest, new_token
 from mien.database.paging import Page, read_page
@@ -68,7 +69,8 @@ async def admit_first_key(session: AsyncSession, key: str, *, credits: int = 0) 
 
 async def oldest_account(session: AsyncSession) -> Account | None:
     """The one that the first key belongs to."""
-    return await session.scalar(select(Account).order_by(Account.created_at).limit(1))
+    found = select(Account).where(Account.id != DEMO_ACCOUNT)
+    return await session.scalar(found.order_by(Account.created_at).limit(1))
 
 
 async def find_account(session: AsyncSession, account_id: UUID) -> Account:

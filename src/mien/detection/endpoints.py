@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Request
 
@@ -41,6 +41,9 @@ async def _detectors(request: Request) -> Detectors:
     return detectors
 
 
+Detecting = Annotated[Detectors, Depends(_detectors)]
+
+
 @router.post(
     FACE_DETECT,
     summary="Find faces",
@@ -56,19 +59,26 @@ async def _detectors(request: Request) -> Detectors:
 async def detect_faces(
     request: Request,
     shared: Shared,
-    detectors: Annotated[Detectors, Depends(_detectors)],
+    detectors: Detecting,
     account_id: AccountId,
     request_id: RequestId,
 ) -> FacesAnswer:
     """Find the faces of a picture, in the order that a face swap counts them in. Costs nothing."""
     wanted = await read_body(request, FaceDetectRequest, max_text=shared.settings.max_body_bytes)
+    return await find_faces(shared, detectors, account_id, request_id, wanted)
+
+
+async def find_faces(
+    resources: Resources, detectors: Detectors, account_id: UUID, request_id: str, wanted: FaceDetectRequest
+) -> FacesAnswer:
+    """The answer to a request of an account. Raises `InvalidRequest`, `PayloadTooLarge` and `Unavailable`."""
     async with detectors.place():
         try:
-            picture = await inputs.read(shared, account_id, "image", wanted.image)
+            picture = await inputs.read(resources, account_id, "image", wanted.image)
             found = await detectors.detect(picture, annotate=wanted.annotate, log={"request_id": request_id})
         except TaskError as error:
             raise refusal_of_picture(error) from None
-    return await _answer(shared, found)
+    return await _answer(resources, found)
 
 
 async def _answer(resources: Resources, found: Found) -> FacesAnswer:
