@@ -60,11 +60,20 @@ class SwapResult:
 
 
 @dataclass(frozen=True)
+class SwapIdentity:
+    """Whom a swap is about: float32[1024] of unit length, of who is put in and of who is replaced."""
+
+    source: Float
+    target: Float
+
+
+@dataclass(frozen=True)
 class SwapsResult:
-    """image: as in `SwapResult`. reports: one for each swap, in their order."""
+    """image: as in `SwapResult`. reports, identities: one for each swap, in their order."""
 
     image: RGB
     reports: tuple[SwapReport, ...]
+    identities: tuple[SwapIdentity, ...]
 
 
 class FaceSwapper:
@@ -83,6 +92,10 @@ class FaceSwapper:
     def detect(self, image: RGB) -> tuple[Face, ...]:
         """All faces of uint8[H, W, 3] RGB, largest first: the order that `target_index` counts in."""
         return self._faces(_checked(image, "image")).all()
+
+    def identify(self, image: RGB, face: Face) -> Float:
+        """Whose face that is: float32[1024] of unit length; compare two by their dot product."""
+        return embed(image, face.landmarks, self._embedder)
 
     def swap(
         self,
@@ -144,11 +157,12 @@ class FaceSwapper:
         image = target.copy()
         for one in swapped:
             one.scene.put_into(image, one.face)
-        reports = [
+        reported = [
             self._report(target, image, one, len(theirs), clock)
             for one, clock in zip(swapped, clocks, strict=True)
         ]
-        return SwapsResult(image, tuple(reports))
+        reports, identities = tuple(zip(*reported, strict=True))
+        return SwapsResult(image, reports, identities)
 
     def _faces(self, image: RGB, only_largest: bool = False) -> PictureFaces:
         return PictureFaces(image, self._detector, self._mesh, only_largest)
@@ -174,7 +188,7 @@ class FaceSwapper:
 
     def _report(
         self, target: RGB, image: RGB, swapped: "SwappedFace", faces: int, clock: Stopwatch
-    ) -> SwapReport:
+    ) -> tuple[SwapReport, SwapIdentity]:
         clock.start("reporting")
         before = embed(target, swapped.theirs.landmarks, self._embedder)
         after = embed(image, swapped.points, self._embedder)
@@ -197,7 +211,7 @@ class FaceSwapper:
             warnings=(),
             milliseconds=clock.milliseconds,
         )
-        return assessed(report, ours.yaw)
+        return assessed(report, ours.yaw), SwapIdentity(swapped.source.embedding, before)
 
 
 @dataclass(frozen=True)
