@@ -2,13 +2,21 @@
 
 import re
 import sys
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from babel.messages.catalog import Message
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 
+from mien.resources import Resources
+from mien.server import create_app
+from mien.settings import Settings
 from mien.web.languages import DEFAULT, LANGUAGES, language_of, read_catalog
 
 sys.path.append(str(Path(__file__).parents[2] / "tools"))
@@ -87,6 +95,31 @@ async def test_a_page_is_in_the_language_that_was_chosen(visitor: httpx.AsyncCli
 )
 async def test_the_switch_leads_nowhere_else(visitor: httpx.AsyncClient, to: str) -> None:
     assert (await visitor.get("/language/es", params={"to": to})).headers["location"] == "/"
+
+
+async def test_the_language_can_be_changed_after_any_form(
+    person: Callable[..., Any], settings: Settings, resources: Resources
+) -> None:
+    administrator = await person(is_administrator=True)
+    app = create_app(settings)
+    forms = [
+        route.path.format_map(defaultdict(uuid4))
+        for route in app.router.routes
+        if isinstance(route, APIRoute)
+        and "POST" in (route.methods or ())
+        and route.path.startswith(("/dashboard", "/administration"))
+    ]
+    assert len(forms) > 15
+    for path in forms:
+        refused = await administrator.client.post(path, data={"csrf_token": "wrong"})
+        assert refused.status_code == 403, path
+        (switch,) = re.findall(r'href="(/language/es\?to=[^"]+)"', refused.text)
+        chosen = await administrator.client.get(switch)
+        again = await administrator.client.get(chosen.headers["location"])
+        assert again.status_code in (200, 404), path  # 404 where the path names what isn't there
+        assert '<html lang="es"' in again.text
+    await app.state.payments.close()
+    await app.state.resources.close()
 
 
 async def test_scripts_get_their_texts(visitor: httpx.AsyncClient) -> None:

@@ -3,6 +3,9 @@
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
+from starlette.routing import Match
+
+from mien.http.sessions import SAFE_METHODS
 
 
 def base_path(request: Request) -> str:
@@ -20,6 +23,21 @@ def path_of(request: Request) -> str:
     """The page's path and query, without the base."""
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{request.scope['path']}{query}"
+
+
+def page_path(request: Request) -> str:
+    """Where the page can be loaded again: of one that answers a form, the nearest above that can be."""
+    if request.method in SAFE_METHODS:
+        return path_of(request)
+    path: str = request.scope["path"]
+    while path and not _can_be_loaded(request, path):
+        path = path.rpartition("/")[0]
+    return path or "/"
+
+
+def _can_be_loaded(request: Request, path: str) -> bool:
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": []}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 
 
 def safe_path(path: str) -> str:

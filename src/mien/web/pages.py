@@ -3,8 +3,8 @@
     return await render(request, "home.html", price=3)
 
 Templates get, beside what they are given: `visitor` (a `Visitor` or None), `settings`, `language`,
-`languages`, `status`, `path` (of the page, with its query), `csrf_token`, and the functions `url("/docs")`,
-`asset("site.css")`, `_("text")`, and the filters of `mien.web.formats`.
+`languages`, `status`, `path` (where the page can be loaded again, with its query), `csrf_token`, and the
+functions `url("/docs")`, `asset("site.css")`, `_("text")`, and the filters of `mien.web.formats`.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from mien.web.addresses import base_path, own_path, path_of
+from mien.web.addresses import base_path, own_path, page_path
 from mien.web.assets import fingerprint
 from mien.web.code import highlighted, marked
 from mien.web.formats import filters
@@ -59,7 +59,7 @@ async def render(request: Request, template: str, *, status: int = 200, **contex
         "languages": LANGUAGES,
         "default_language": DEFAULT,
         "status": status,
-        "path": path_of(request),
+        "path": page_path(request),
         "base": base_path(request),
         "url": url,
         "asset": asset,
