@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from obstore.store import ObjectStore
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -21,8 +20,9 @@ from mien.marks.certificates import (
     read_development_identity,
     read_identity,
 )
-from mien.settings import Settings, load_settings, signing_secret
-from mien.storage.objects import open_store
+from mien.sealing import Sealing
+from mien.settings import Settings, load_settings, sealing_of, signing_secret
+from mien.storage.objects import Store, open_store
 from mien.telemetry import configure_logging
 
 Result = TypeVar("Result")
@@ -35,7 +35,9 @@ class Resources:
     sessions: async_sessionmaker[AsyncSession]
     autocommit: async_sessionmaker[AsyncSession]
     """Sessions whose statements stand for themselves, for what is read often."""
-    store: ObjectStore
+    store: Store
+    sealing: Sealing = field(repr=False)
+    """Of what is kept in the database and shouldn't lie there in clear."""
     secret: bytes = field(repr=False)
     identity: SigningIdentity | None
     """Who signs manifests; None if nobody does."""
@@ -50,15 +52,22 @@ def open_resources(settings: Settings) -> Resources:
     Raises `SetupError` if there is no database address or the data folder can't be used.
     """
     engine = create_engine(database_url(settings))
+    store = open_storage(settings)
     return Resources(
         settings=settings,
         engine=engine,
         sessions=create_sessions(engine),
         autocommit=create_autocommit(engine),
-        store=open_store(settings.storage_url or settings.data_dir / "objects"),
+        store=store,
+        sealing=store.sealing,
         secret=signing_secret(settings),
         identity=_identity(settings) if settings.provenance else None,
     )
+
+
+def open_storage(settings: Settings) -> Store:
+    """Where pictures are kept."""
+    return open_store(settings.storage_url or settings.data_dir / "objects", sealing_of(settings))
 
 
 def _identity(settings: Settings) -> SigningIdentity:

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from mien import data_folder
 from mien.errors import SetupError
 from mien.money import Pack, parse_packs
+from mien.sealing import Sealing, parse_keys
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -96,6 +97,14 @@ class Settings(BaseSettings):
         default=None,
         description="Where pictures are kept: a folder, or a bucket such as `s3://name/prefix` (also `gs://` "
         "and `az://`). Unset, a folder in the data folder.",
+    )
+    storage_key: SecretStr | None = Field(
+        default=None,
+        description="Encrypts pictures and secrets at rest: 32 random bytes in base64, as `mien storage "
+        "new-key` makes them. Behind it, after commas, keys that only read what they encrypted before.",
+    )
+    storage_key_file: Path | None = Field(
+        default=None, description="A file that holds these keys instead, one a line."
     )
     secret: SecretStr | None = Field(
         default=None,
@@ -248,6 +257,11 @@ class Settings(BaseSettings):
     signing_key: Path | None = Field(
         default=None, description="PEM file of the private key that belongs to it, not encrypted."
     )
+    require_consent: bool = Field(
+        default=False,
+        description="Whether a face swap is refused unless its request says, in `consent`, how the people who "
+        "are shown have agreed.",
+    )
     time_stamp_authority: str | None = Field(
         default=None,
         description="Address of an RFC 3161 time-stamp authority, which is then asked for every result. If "
@@ -356,6 +370,13 @@ class Settings(BaseSettings):
             raise ValueError("must be a folder, or look like s3://name/prefix")
         return value
 
+    @field_validator("storage_key")
+    @classmethod
+    def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            parse_keys(value.get_secret_value())
+        return value
+
     @field_validator("time_stamp_authority")
     @classmethod
     def _is_authority(cls, value: str | None) -> str | None:
@@ -368,6 +389,12 @@ class Settings(BaseSettings):
     def _key_goes_with_certificates(self) -> Self:
         if bool(self.signing_certificates) != bool(self.signing_key):
             raise ValueError("MIEN_SIGNING_CERTIFICATES and MIEN_SIGNING_KEY need each other: set both")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_are_in_one_place(self) -> Self:
+        if self.storage_key and self.storage_key_file:
+            raise ValueError("MIEN_STORAGE_KEY and MIEN_STORAGE_KEY_FILE say the same: set one of them")
         return self
 
     @model_validator(mode="after")
@@ -410,6 +437,23 @@ def signing_secret(settings: Settings) -> bytes:
         return settings.secret.get_secret_value().encode()
     data_folder.prepare(settings.data_dir)
     return data_folder.keep_secret(settings.data_dir / "secret", lambda: secrets.token_urlsafe(32)).encode()
+
+
+def sealing_of(settings: Settings) -> Sealing:
+    """What seals pictures and secrets at rest.
+
+    Raises `SetupError` if the file of keys can't be read.
+    """
+    if settings.storage_key:
+        return Sealing(parse_keys(settings.storage_key.get_secret_value()))
+    if settings.storage_key_file is None:
+        return Sealing()
+    try:
+        return Sealing(parse_keys(settings.storage_key_file.read_text()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"MIEN_STORAGE_KEY_FILE can't be read: {error}") from error
+    except ValueError as error:
+        raise SetupError(f"MIEN_STORAGE_KEY_FILE: {error}") from None
 
 
 def _count(value: Any, *, default: int) -> int:

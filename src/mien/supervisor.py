@@ -36,7 +36,9 @@ from mien.database.connection import create_engine, create_sessions, database_ur
 from mien.database.embedded import EmbeddedServer
 from mien.database.migrations import migrate, wait_until_current
 from mien.errors import SetupError
+from mien.resources import open_storage
 from mien.settings import Settings
+from mien.storage.objects import check_keys
 from mien.telemetry import configure_logging
 from mien.welcome import welcome
 
@@ -86,6 +88,7 @@ def _prepare(settings: Settings) -> None:
     configure_logging(settings.log_level, settings.log_format)
     data_folder.prepare(settings.data_dir)
     os.umask(0o077)  # what the service writes is its own
+    check_keys(open_storage(settings))
 
 
 @contextmanager

@@ -9,13 +9,13 @@ import time
 from pathlib import PurePosixPath
 
 from fastapi import APIRouter, Request
-from obstore.store import ObjectStore
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from mien.errors import InvalidRequest, NotFound
 from mien.http.dependencies import Shared
 from mien.http.errors import error_response, request_id_of
 from mien.storage import addresses, objects
+from mien.storage.objects import Store
 from mien.storage.samples import sample
 
 router = APIRouter(include_in_schema=False)
@@ -54,9 +54,7 @@ async def read_file(request: Request, shared: Shared, expires: str, signature: s
         raise _gone() from None
 
 
-async def _answer(
-    request: Request, store: ObjectStore, key: str, tag: str, headers: dict[str, str]
-) -> Response:
+async def _answer(request: Request, store: Store, key: str, tag: str, headers: dict[str, str]) -> Response:
     if request.method == "GET" and not {"range", "if-none-match"} & set(request.headers.keys()):
         found = await objects.open_object(store, key)
         return StreamingResponse(found.chunks, headers=headers | _description(key, found.size))

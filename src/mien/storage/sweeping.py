@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from obstore.store import ObjectStore
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mien.storage import objects
+from mien.storage.objects import Store
 
 logger = structlog.get_logger(__name__)
 
@@ -19,7 +19,7 @@ _BATCH = 500
 
 
 async def delete_expired(
-    store: ObjectStore,
+    store: Store,
     sessions: async_sessionmaker[AsyncSession],
     forget: Callable[[AsyncSession, int], Awaitable[Sequence[str]]],
     event: str,
@@ -37,7 +37,7 @@ async def delete_expired(
 
 
 async def delete_unnamed(
-    store: ObjectStore,
+    store: Store,
     sessions: async_sessionmaker[AsyncSession],
     prefix: str,
     older_than: timedelta,
