@@ -158,7 +158,7 @@ async def api(settings: "Settings", resources: "Resources") -> "AsyncIterator[ht
     async with resources.sessions.begin() as session:
         account = await create_account(session, "Test")
         key = await issue_key(session, account.id, "Test")
-        await ledger.grant(session, account.id, 1000, reason="Test", by="test")
+        await ledger.grant(session, account.id, 1000, reason="Test", by=None)
     app = create_app(settings)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),

@@ -66,6 +66,7 @@ FOR_ADMINISTRATORS = {
     ("POST", "/api/v1/admin/accounts/{account_id}/grants"),
     ("DELETE", "/api/v1/admin/invites/{invite_id}"),
     ("POST", "/api/v1/orders/{order_id}/confirm"),
+    ("POST", "/api/v1/orders/{order_id}/cancel"),
 }
 """They're about other people's things, and refused to everybody else, whatever the id."""
 
@@ -85,7 +86,7 @@ async def clients(resources: Resources, settings: Settings) -> Any:
         for name in ("Owner", "Stranger"):
             account = await create_account(session, name)
             keys.append(await issue_key(session, account.id, name))
-            await ledger.grant(session, account.id, 1000, reason="Test", by="test")
+            await ledger.grant(session, account.id, 1000, reason="Test", by=None)
     owner, stranger = (
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app),

@@ -86,7 +86,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(credits=st.integers(1, 40))
     def grant(self, credits: int) -> None:
-        self.run(lambda session: ledger.grant(session, self.account_id, credits, "For tests", "test"))
+        self.run(lambda session: ledger.grant(session, self.account_id, credits, "For tests", None))
         self.worth += credits
 
     @rule(faces=st.integers(1, 4))

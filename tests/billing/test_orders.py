@@ -35,9 +35,6 @@ async def test_a_debt_is_in_nobodys_way(resources: Resources, account_id: UUID) 
         session.add(order)
         await session.flush()
         await ledger.refund(session, order, 5)
-        assert (
-            await ledger.hold(
-                session, account_id, "task", None, 1, price_per_face=resources.settings.price_per_face
-            )
-            == 0
+        await ledger.hold(
+            session, account_id, "task", None, 1, price_per_face=resources.settings.price_per_face
         )

@@ -20,7 +20,7 @@ async def caller(resources: Resources) -> Principal:
     """An account with a key and 100 credits."""
     async with resources.sessions.begin() as session:
         account = await create_account(session, "Test")
-        await ledger.grant(session, account.id, 100, reason="Test", by="test")
+        await ledger.grant(session, account.id, 100, reason="Test", by=None)
     limits = Limits(requests_per_minute=1000, tasks_in_flight=100, tasks_per_day=1000)
     return Principal(
         account_id=account.id, key_id=uuid4(), is_administrator=False, limits=limits, key_limits=None

@@ -13,10 +13,11 @@ from mien.accounts.service import create_account
 from mien.billing import ledger
 from mien.errors import IdempotencyMismatch, InsufficientCredits, InvalidRequest, RateLimited
 from mien.http.principal import Limits, Principal
+from mien.marks import watermark
 from mien.resources import Resources
 from mien.storage import objects
 from mien.storage.addresses import signed_path
-from mien.tasks import creation, endings, idempotency, inputs, jobs
+from mien.tasks import creation, endings, idempotency, inputs, queries
 from mien.tasks.endings import Result
 from mien.tasks.models import IdempotencyKey, Task, TaskCount
 from mien.tasks.requests import FaceSwapRequest
@@ -62,14 +63,26 @@ class TestCreate:
             "output_format": "png",
             "quality": None,
             "max_size": None,
+            "label": None,
+            "exif": "drop",
             "swaps": [{"target_index": 0, "face_index": 0, "pictures": ["face_image"]}],
         }
         assert task.deadline_at - task.created_at == resources.settings.task_deadline
-        assert task.request_id == "request-1"
+        assert (task.request_id, task.consent) == ("request-1", None)
+        assert task.tag == watermark.tag_of(task.id)
         assert await inputs.load(resources, task.inputs) == {"image": b"target", "face_image": b"source"}
         woken = text("SELECT count(*) FROM procrastinate_jobs WHERE args->>'row_id' = :id")
         async with resources.sessions() as session:
             assert await session.scalar(woken, {"id": task.id}) == 1
+
+    async def test_consent_is_required_where_the_operator_says_so(
+        self, resources: Resources, caller: Principal, reread: ByTask
+    ) -> None:
+        strict = replace(resources, settings=resources.settings.model_copy(update={"require_consent": True}))
+        with pytest.raises(InvalidRequest, match="operator") as refused:
+            await create(strict, caller)
+        assert refused.value.param == "consent"
+        assert (await reread(await create(strict, caller, consent="Both are me."))).consent == "Both are me."
 
     async def test_each_face_is_paid_for(self, resources: Resources, caller: Principal) -> None:
         swaps = [{"target_index": index, "face_image": b"source"} for index in range(3)]
@@ -79,7 +92,7 @@ class TestCreate:
         assert await balance(resources, caller) == 91
         assert set(task.inputs) == {"image", *(f"swaps[{n}].face_image" for n in range(3))}
 
-    @pytest.mark.parametrize("broken", [jobs.wake, ledger.hold])
+    @pytest.mark.parametrize("broken", [queries.add, ledger.hold])
     async def test_leaves_nothing_when_the_transaction_fails(
         self, resources: Resources, caller: Principal, monkeypatch: pytest.MonkeyPatch, broken: Any
     ) -> None:
@@ -297,7 +310,7 @@ class TestIdempotency:
     ) -> None:
         async with resources.sessions.begin() as session:
             account = await create_account(session, "Other")
-            await ledger.grant(session, account.id, 100, reason="Test", by="test")
+            await ledger.grant(session, account.id, 100, reason="Test", by=None)
         other = replace(caller, account_id=account.id)
         await creation.create(resources, caller, "1", WANTED, "key")
         assert not (await creation.create(resources, other, "1", WANTED, "key")).replayed

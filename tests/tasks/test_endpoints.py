@@ -107,12 +107,16 @@ class TestCreate:
                 "output_format": "jpg",
                 "quality": 80,
                 "max_size": 1024,
+                "label": True,
+                "label_language": "es",
+                "exif": "keep",
+                "consent": "Both are me.",
                 "metadata": {"order": "17"},
                 "callback_url": "https://example.com/hook",
             },
         )
         task = await read(api, response.json()["data"]["task_id"])
-        assert task["metadata"] == {"order": "17"}
+        assert (task["metadata"], task["consent"]) == ({"order": "17"}, "Both are me.")
         assert task["credits"] == {"held": 6, "charged": 0}
 
     async def test_the_same_as_a_form(self, api: httpx.AsyncClient, resources: Resources) -> None:
@@ -125,6 +129,7 @@ class TestCreate:
                 "metadata": '{"order": "17"}',
                 "output_format": "webp",
                 "quality": "80",
+                "label": "true",
             },
             files=[
                 ("swaps[0].face_image", ("a.jpg", b"one")),
@@ -177,7 +182,7 @@ class TestCreate:
         async with resources.sessions.begin() as session:
             account = await create_account(session, "Limited")
             key = await issue_key(session, account.id, "Limited")
-            await ledger.grant(session, account.id, 100, reason="Test", by="test")
+            await ledger.grant(session, account.id, 100, reason="Test", by=None)
             await session.execute(update(Account).where(Account.id == account.id).values(tasks_in_flight=1))
         headers = {"Authorization": f"Bearer {key}"}
         task_id = await create(api, headers)

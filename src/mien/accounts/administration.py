@@ -75,9 +75,9 @@ async def change_account(
     if enabled is False:
         people.check_not_own(caller, account_id)
     async with shared.sessions.begin() as session:
-        account = await service.update_account(session, account_id, changes)
+        account = await service.change_limits(session, account_id, changes, caller)
         if enabled is not None:
-            await people.set_disabled(session, account, not enabled)
+            await people.set_disabled(session, account, not enabled, caller)
     return AccountAnswer(data=account_data(account))
 
 
@@ -97,12 +97,16 @@ async def list_invites(shared: Shared, _: Administrator) -> InviteListAnswer:
     openapi_extra=json_body(InviteRequest),
 )
 async def create_invite(
-    request: Request, response: Response, shared: Shared, _: Administrator, afterwards: BackgroundTasks
+    request: Request,
+    response: Response,
+    shared: Shared,
+    caller: Administrator,
+    afterwards: BackgroundTasks,
 ) -> NewInviteAnswer:
     """Make a link that lets one person sign up within a week."""
     wanted = await read_json(request, InviteRequest)
     async with shared.sessions.begin() as session:
-        invite, token = await invites.create(session, shared.settings, wanted.email)
+        invite, token = await invites.create(session, shared.settings, wanted.email, caller)
     afterwards.add_task(invites.mail_link, shared.settings, wanted.email, token)
     response.headers["Cache-Control"] = "no-store"
     return new_invite_answer(shared.settings, invite, token)
@@ -115,10 +119,10 @@ async def create_invite(
     response_description="Its link doesn't work any more.",
     responses=error_answers(401, 403, 404, 413, 500, 503),
 )
-async def withdraw_invite(shared: Shared, _: Administrator, invite_id: OfInvite) -> Response:
+async def withdraw_invite(shared: Shared, caller: Administrator, invite_id: OfInvite) -> Response:
     """Let an invite work no more."""
     async with shared.sessions.begin() as session:
-        await invites.withdraw(session, invite_id)
+        await invites.withdraw(session, invite_id, caller)
     return Response(status_code=204)
 
 
@@ -127,9 +131,10 @@ async def withdraw_invite(shared: Shared, _: Administrator, invite_id: OfInvite)
     summary="List links that reset passwords",
     responses=error_answers(401, 403, 413, 500, 503),
 )
-async def list_password_resets(shared: Shared, response: Response, _: Administrator) -> ResetListAnswer:
+async def list_password_resets(shared: Shared, response: Response, caller: Administrator) -> ResetListAnswer:
     """Who forgot a password and waits for a link, where no mail can be sent."""
-    async with shared.sessions() as session:
-        found = await resets.list_open(session, shared)
+    async with shared.sessions.begin() as session:
+        waiting = await resets.list_open(session, shared)
+        found = [await resets.reveal(session, shared, each, caller) for each in waiting]
     response.headers["Cache-Control"] = "no-store"
-    return ResetListAnswer(data=ResetList(password_resets=[reset_data(waiting) for waiting in found]))
+    return ResetListAnswer(data=ResetList(password_resets=[reset_data(shown) for shown in found]))

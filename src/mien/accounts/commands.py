@@ -10,8 +10,8 @@ import click
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.accounts import invites, passwords, people, service
-from mien.accounts.models import Account
+from mien.accounts import audit_log, invites, passwords, people, service
+from mien.accounts.models import Account, Act
 from mien.accounts.schemas import AccountData, Email, NewPassword, account_data
 from mien.errors import NotFound
 from mien.options import data_dir_option
@@ -49,16 +49,20 @@ def create(email: str, name: str, administrator: bool, password_stdin: bool, dat
         async with resources.sessions.begin() as session:
             first = await service.oldest_account(session)
             if administrator and first and first.is_administrator and first.email is None:
+                account = first
                 await people.adopt(session, first, address, password_hash)
-                return first
-            return await people.add_person(
-                session,
-                address,
-                password_hash,
-                name=name,
-                is_administrator=administrator,
-                credits=resources.settings.new_account_credits,
-            )
+            else:
+                account = await people.add_person(
+                    session,
+                    address,
+                    password_hash,
+                    name=name,
+                    is_administrator=administrator,
+                    credits=resources.settings.new_account_credits,
+                )
+            details = {"is_administrator": account.is_administrator}
+            await audit_log.write(session, None, Act.ACCOUNT_CREATED, account_id=account.id, details=details)
+            return account
 
     account = run_once(data_dir, make)
     role = "an administrator's account" if account.is_administrator else "an account"
@@ -119,7 +123,7 @@ def invite(email: str | None, data_dir: str | None) -> None:
 
     async def make(resources: Resources) -> str:
         async with resources.sessions.begin() as session:
-            _, token = await invites.create(session, resources.settings, address)
+            _, token = await invites.create(session, resources.settings, address, by=None)
         return invites.link(resources.settings, token)
 
     click.echo(run_once(data_dir, make))
@@ -128,7 +132,7 @@ def invite(email: str | None, data_dir: str | None) -> None:
 def _set_disabled(name: str, data_dir: str | None, *, disabled: bool) -> None:
     async def change(resources: Resources) -> None:
         async with resources.sessions.begin() as session:
-            await people.set_disabled(session, await find_named(session, name), disabled)
+            await people.set_disabled(session, await find_named(session, name), disabled, by=None)
 
     run_once(data_dir, change)
 

@@ -8,10 +8,11 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.accounts import mail
-from mien.accounts.models import Invite
+from mien.accounts import audit_log, mail
+from mien.accounts.models import Act, Invite
 from mien.accounts.tokens import digest, new_token
 from mien.errors import Conflict, NotFound, PermissionDenied
+from mien.http.principal import Principal
 from mien.settings import Settings
 
 LIFETIME = timedelta(days=7)
@@ -23,8 +24,12 @@ _TEXT = """You are invited to {public_url}. Choose a password within a week:
 """
 
 
-async def create(session: AsyncSession, settings: Settings, email: str | None) -> tuple[Invite, str]:
+async def create(
+    session: AsyncSession, settings: Settings, email: str | None, by: Principal | None
+) -> tuple[Invite, str]:
     """A new invite, for whoever has this e-mail address if one is given, and its token, shown only now.
+
+    `by` is who invites, None for the command line.
 
     Raises `Conflict` if invites don't help, since nobody can sign up.
     """
@@ -37,6 +42,9 @@ async def create(session: AsyncSession, settings: Settings, email: str | None) -
         .returning(Invite)
     )
     assert invite  # noqa: S101 - what an INSERT without conflicts returns
+    # The log stays for good, so it doesn't say who.
+    details = {"domain": email.partition("@")[2]} if email else {}
+    await audit_log.write(session, by, Act.INVITE_CREATED, subject=invite.id, details=details)
     return invite, token
 
 
@@ -58,10 +66,11 @@ async def list_open(session: AsyncSession) -> Sequence[Invite]:
     return (await session.scalars(invites)).all()
 
 
-async def withdraw(session: AsyncSession, invite_id: UUID) -> None:
+async def withdraw(session: AsyncSession, invite_id: UUID, by: Principal | None) -> None:
     """Delete an invite. Raises `NotFound`."""
     if not await session.scalar(delete(Invite).where(Invite.id == invite_id).returning(Invite.id)):
         raise no_such_invite()
+    await audit_log.write(session, by, Act.INVITE_WITHDRAWN, subject=invite_id)
 
 
 def no_such_invite() -> NotFound:

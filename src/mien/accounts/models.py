@@ -1,9 +1,11 @@
-"""Tables: who may use the API, the keys and sessions they do it with, and how they come in."""
+"""Tables: who may use the API, the keys and sessions they do it with, how they come in, and the audit log."""
 
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, func, text
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mien.database.connection import Base
@@ -112,3 +114,46 @@ class Throttle(Base):
     subject: Mapped[str] = mapped_column(primary_key=True)
     tries: Mapped[int]
     ends_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Act(StrEnum):
+    """What administrators do."""
+
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_DISABLED = "account.disabled"
+    ACCOUNT_ENABLED = "account.enabled"
+    LIMITS_CHANGED = "limits.changed"
+    KEY_REVOKED = "key.revoked"
+    INVITE_CREATED = "invite.created"
+    INVITE_WITHDRAWN = "invite.withdrawn"
+    RESET_SHOWN = "reset.shown"
+    """The link that resets somebody's password was looked at."""
+    CREDITS_GRANTED = "credits.granted"
+    ORDER_CONFIRMED = "order.confirmed"
+    ORDER_CANCELED = "order.canceled"
+    ORDER_REFUNDED = "order.refunded"
+
+
+class AuditLine(Base):
+    """Something that an administrator did. A trigger (in revision 0010) refuses to change or delete a line.
+
+    Since a line stays for good, it names people by their accounts' ids alone, which outlive the accounts.
+    """
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_account_id_id", "account_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    act: Mapped[Act] = mapped_column(
+        Enum(Act, native_enum=False, create_constraint=False, values_callable=list, length=32)
+    )
+    actor_id: Mapped[UUID | None]
+    """The administrator's account; null for the command line."""
+    key_id: Mapped[UUID | None]
+    """The key they did it with; null in a browser and on the command line."""
+    account_id: Mapped[UUID | None]
+    """The account that it was done to, if to any."""
+    subject: Mapped[str | None]
+    """The id of what it was done to: an order, an invite, a key, a link."""
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))

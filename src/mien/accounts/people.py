@@ -13,9 +13,9 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.accounts import invites, passwords, throttle
+from mien.accounts import audit_log, invites, passwords, throttle
 from mien.accounts.demo import DEMO_ACCOUNT
-from mien.accounts.models import Account, SignIn
+from mien.accounts.models import Account, Act, SignIn
 from mien.accounts.service import account_limits
 from mien.accounts.throttle import Allowance
 from mien.accounts.tokens import digest, new_token
@@ -242,14 +242,18 @@ async def replace_password(session: AsyncSession, account_id: UUID, password_has
     await throttle.clear(session, _sign_in_as(email))
 
 
-async def set_disabled(session: AsyncSession, account: Account, disabled: bool) -> None:
-    """Let an account's keys and sessions work no more, or its keys again: sessions end for good."""
-    if not disabled:
-        account.disabled_at = None
-    elif account.disabled_at is None:
-        account.disabled_at = datetime.now(UTC)
+async def set_disabled(session: AsyncSession, account: Account, disabled: bool, by: Principal | None) -> None:
+    """Let an account's keys and sessions work no more, or its keys again: sessions end for good.
+
+    `by` is who does it, None for the command line. Nothing happens if the account is so already.
+    """
+    if disabled == (account.disabled_at is not None):
+        return
+    account.disabled_at = datetime.now(UTC) if disabled else None
+    if disabled:
         await end_sessions(session, account.id)
-    await session.flush()
+    act = Act.ACCOUNT_DISABLED if disabled else Act.ACCOUNT_ENABLED
+    await audit_log.write(session, by, act, account_id=account.id)
 
 
 def check_not_own(caller: Principal, account_id: UUID) -> None:

@@ -17,11 +17,12 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.accounts import mail, passwords, people, throttle
-from mien.accounts.models import Account, PasswordReset
+from mien.accounts import audit_log, mail, passwords, people, throttle
+from mien.accounts.models import Account, Act, PasswordReset
 from mien.accounts.throttle import Allowance
 from mien.accounts.tokens import digest
-from mien.errors import AuthenticationError
+from mien.errors import AuthenticationError, NotFound
+from mien.http.principal import Principal
 from mien.resources import Resources
 
 logger = structlog.get_logger(__name__)
@@ -47,6 +48,12 @@ class OpenReset:
 
     reset: PasswordReset
     email: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReset(OpenReset):
+    """The same with the link, which opens the account for whoever has it."""
+
     link: str = field(repr=False)
 
 
@@ -86,7 +93,7 @@ async def request(resources: Resources, email: str) -> None:
 
 
 async def list_open(session: AsyncSession, resources: Resources) -> Sequence[OpenReset]:
-    """Whose links can still be used, newest first; nobody's where mail is sent."""
+    """Who waits for a link that can still be used, newest first; nobody where mail is sent."""
     if resources.settings.smtp_url:
         return []
     rows = await session.execute(
@@ -95,7 +102,20 @@ async def list_open(session: AsyncSession, resources: Resources) -> Sequence[Ope
         .where(PasswordReset.expires_at > func.now())
         .order_by(PasswordReset.created_at.desc())
     )
-    return [OpenReset(reset, email or "", _link(resources, reset.id)) for reset, email in rows]
+    return [OpenReset(reset, email or "") for reset, email in rows]
+
+
+async def reveal(
+    session: AsyncSession, resources: Resources, waiting: OpenReset, by: Principal | None
+) -> ShownReset:
+    """Show an administrator the link that somebody waits for."""
+    reset = waiting.reset
+    await audit_log.write(session, by, Act.RESET_SHOWN, account_id=reset.account_id, subject=reset.id)
+    return ShownReset(reset, waiting.email, _link(resources, reset.id))
+
+
+def no_such_reset() -> NotFound:
+    return NotFound("Nobody waits for this link: it was used or has expired.", param="reset_id")
 
 
 async def confirm(resources: Resources, token: str, password: str, *, client: str) -> None:

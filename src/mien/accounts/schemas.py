@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from mien.accounts import invites
 from mien.accounts.models import Account, ApiKey, Invite
 from mien.accounts.people import Session
-from mien.accounts.resets import OpenReset
+from mien.accounts.resets import ShownReset
 from mien.http.answers import Answer
 from mien.http.sessions import csrf_token
 from mien.settings import Settings
@@ -368,7 +368,7 @@ def new_invite_answer(settings: Settings, invite: Invite, token: str) -> NewInvi
     return NewInviteAnswer(data=NewInviteData(link=link, **invite_data(invite).model_dump()))
 
 
-def reset_data(waiting: OpenReset) -> ResetData:
+def reset_data(waiting: ShownReset) -> ResetData:
     return ResetData(
         email=waiting.email,
         link=waiting.link,

@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.accounts import audit_log
 from mien.accounts.demo import DEMO_ACCOUNT
-from mien.accounts.models import Account, ApiKey
+from mien.accounts.models import Account, Act, ApiKey
 from mien.accounts.tokens import digest, new_token
 from mien.database.paging import Page, read_page
 from mien.errors import Conflict, NotFound, PermissionDenied
@@ -99,11 +100,23 @@ async def lock_account(session: AsyncSession, account_id: UUID) -> None:
 
 
 async def update_account(session: AsyncSession, account_id: UUID, properties: Mapping[str, Any]) -> Account:
-    """Change an account's name, retention or limits. Raises `NotFound`."""
+    """Change an account's name or retention. Raises `NotFound`."""
     account = await find_account(session, account_id)
     for name, value in properties.items():
         setattr(account, name, value)
     await session.flush()
+    return account
+
+
+async def change_limits(
+    session: AsyncSession, account_id: UUID, limits: Mapping[str, int | None], by: Principal | None
+) -> Account:
+    """Give an account these limits of its own, and the settings' where they are None. Raises `NotFound`."""
+    before = {name: getattr(await find_account(session, account_id), name) for name in limits}
+    account = await update_account(session, account_id, limits)
+    changed = {name: [before[name], limit] for name, limit in limits.items() if limit != before[name]}
+    if changed:
+        await audit_log.write(session, by, Act.LIMITS_CHANGED, account_id=account_id, details=changed)
     return account
 
 
@@ -176,6 +189,13 @@ async def revoke_key(session: AsyncSession, caller: Principal, key_id: UUID) -> 
     key = await find_key(session, caller.account_id, key_id)
     key.revoked_at = datetime.now(UTC)
     await session.flush()
+
+
+async def revoke_key_of(session: AsyncSession, account_id: UUID, key_id: UUID, by: Principal | None) -> None:
+    """Let somebody else's key work no more. Raises `NotFound`."""
+    key = await find_key(session, account_id, key_id)
+    key.revoked_at = datetime.now(UTC)
+    await audit_log.write(session, by, Act.KEY_REVOKED, account_id=account_id, subject=key_id)
 
 
 async def authenticate(session: AsyncSession, settings: Settings, key: str) -> Principal | None:

@@ -15,7 +15,6 @@ from mien.money import Money
 from mien.options import data_dir_option
 from mien.resources import Resources, run_once
 
-_BY = "mien credits"
 account_argument = click.argument("account")
 
 
@@ -37,7 +36,7 @@ def grant(account: str, credits: int, reason: str, data_dir: str | None) -> None
     async def give(resources: Resources) -> Account:
         async with resources.sessions.begin() as session:
             found = await find_named(session, account)
-            await ledger.grant(session, found.id, credits, reason, by=_BY)
+            await ledger.grant(session, found.id, credits, reason, by=None)
             await session.refresh(found)
             return found
 
@@ -84,10 +83,23 @@ def confirm(order: UUID, data_dir: str | None) -> None:
 
     async def add(resources: Resources) -> Order:
         async with resources.sessions.begin() as session:
-            return await orders.confirm(session, order, by=_BY)
+            return await orders.confirm(session, order, by=None)
 
     paid = run_once(data_dir, add)
     click.echo(f"{paid.credits} credits were added on {paid.paid_at:%Y-%m-%d} for order {paid.id}.")
+
+
+@group.command()
+@click.argument("order", type=click.UUID)
+@data_dir_option
+def cancel(order: UUID, data_dir: str | None) -> None:
+    """Wait no longer for the payment of ORDER. If it still comes through Stripe, it is credited."""
+
+    async def give_up(resources: Resources) -> Order:
+        async with resources.sessions.begin() as session:
+            return await orders.cancel(session, order, by=None)
+
+    click.echo(f"Order {run_once(data_dir, give_up).id} is canceled.")
 
 
 @group.command()
@@ -99,7 +111,7 @@ def refund(order: UUID, credits: int | None, data_dir: str | None) -> None:
 
     async def take_back(resources: Resources) -> Account:
         async with resources.sessions.begin() as session:
-            entry = await orders.refund(session, order, credits, by=_BY)
+            entry = await orders.refund(session, order, credits, by=None)
             return await session.get_one(Account, entry.account_id, populate_existing=True)
 
     click.echo(_balance_line(run_once(data_dir, take_back)))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BeforeValidator
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts.models import Account
 from mien.accounts.service import no_such_account
@@ -43,6 +44,7 @@ from mien.http.dependencies import (
     path_id,
 )
 from mien.http.errors import error_answers
+from mien.http.principal import Principal
 
 STRIPE_WEBHOOK = "/webhooks/stripe"
 MAX_EVENT = 512_000
@@ -213,10 +215,22 @@ async def read_order(shared: Shared, account_id: AccountId, order_id: OrderId) -
 async def confirm_order(shared: Shared, caller: Caller, order_id: OrderId) -> OrderAnswer:
     """For administrators: add the credits of an order whose payment arrived. A second time does nothing."""
     async with shared.sessions.begin() as session:
-        if not caller.is_administrator:
-            await orders.find(session, caller.account_id, order_id)  # others' orders don't exist
-            raise PermissionDenied("Only an administrator can confirm a payment. Ask who runs this service.")
-        return order_answer(await orders.confirm(session, order_id, by=str(caller.account_id)))
+        await _check_may_decide(session, caller, order_id)
+        return order_answer(await orders.confirm(session, order_id, by=caller))
+
+
+@router.post(
+    "/api/v1/orders/{order_id}/cancel",
+    tags=["administration"],
+    summary="Cancel an order",
+    response_description="Its payment isn't waited for, now or before.",
+    responses=error_answers(401, 403, 404, 409, 413, 429, 500, 503),
+)
+async def cancel_order(shared: Shared, caller: Caller, order_id: OrderId) -> OrderAnswer:
+    """For administrators: wait no longer for an order's payment. A second time does nothing."""
+    async with shared.sessions.begin() as session:
+        await _check_may_decide(session, caller, order_id)
+        return order_answer(await orders.cancel(session, order_id, by=caller))
 
 
 @router.post(
@@ -235,9 +249,7 @@ async def create_grant(
         raise PermissionDenied("Only an administrator can grant credits. Ask who runs this service.")
     wanted = await read_json(request, GrantRequest)
     async with shared.sessions.begin() as session:
-        entry = await ledger.grant(
-            session, account_id, wanted.credits, wanted.reason, by=str(caller.account_id)
-        )
+        entry = await ledger.grant(session, account_id, wanted.credits, wanted.reason, by=caller)
     return EntryAnswer(data=entry_data(entry))
 
 
@@ -251,6 +263,14 @@ async def receive_event(
         async with shared.sessions.begin() as session:
             await orders.record(session, event)
     return Response(status_code=204)
+
+
+async def _check_may_decide(session: AsyncSession, caller: Principal, order_id: UUID) -> None:
+    if not caller.is_administrator:
+        await orders.find(session, caller.account_id, order_id)  # others' orders don't exist
+        raise PermissionDenied(
+            "Only an administrator can confirm or cancel an order. Ask who runs this service."
+        )
 
 
 def _days(first: date | None, last: date | None) -> tuple[date, date]:

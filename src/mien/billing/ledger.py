@@ -7,20 +7,23 @@ The balance never falls below 0. What a refund or a chargeback can't find there 
 tasks from being created; credits that come in pay it off first.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import Select, bindparam, exists, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
-from mien.accounts.models import Account
+from mien.accounts import audit_log
+from mien.accounts.models import Account, Act
 from mien.accounts.service import no_such_account
 from mien.billing.models import Kind, LedgerEntry, Order, Outcome
 from mien.database.connection import table_of
 from mien.database.paging import Page, read_page
 from mien.errors import InsufficientCredits, InvalidRequest
+from mien.http.principal import Principal
 
 Failed = Literal[Outcome.FAILED, Outcome.CANCELED]
 
@@ -31,24 +34,33 @@ def _hold_statement() -> ReturningInsert[int]:
     """A hold and its change of the balance; returns nothing where the balance doesn't allow it.
 
     It's one statement, so that the lock is as short as the commit. Where somebody else changed the row
-    meanwhile, PostgreSQL checks the conditions again on what is there now.
+    meanwhile, PostgreSQL checks the conditions again on what is there now. A price of 0 takes no lock.
     """
     accounts, entries = table_of(Account), table_of(LedgerEntry)
     names = ("account_id", "kind", "credits", "task_id", "key_id", "faces")
     values = {name: bindparam(name, type_=entries.c[name].type) for name in names}
+    is_free = values["credits"] == 0
     left = accounts.c.balance + values["credits"]
     paid = (
         update(accounts)
-        .where(accounts.c.id == values["account_id"], left >= 0, accounts.c.debt == 0)
+        .where(accounts.c.id == values["account_id"], ~is_free, left >= 0, accounts.c.debt == 0)
         .values(balance=left)
         .returning(accounts.c.id)
         .cte("paid")
     )
-    hold = select(*values.values()).select_from(paid)
+    hold = select(*values.values()).where(or_(is_free, exists(select(paid.c.id))))
     return insert(entries).from_select(names, hold).returning(entries.c.id)
 
 
-_HOLD: Final = _hold_statement()  # made once, since every task needs it, behind a lock
+def holding(reading: Select[Any]) -> Select[Any]:
+    """The statement by which `hold` reads something else as well, as it is before.
+
+    To be made once: every task needs it, behind a lock.
+    """
+    return reading.add_columns(select(_hold_statement().cte("held").c.id).scalar_subquery())
+
+
+_HOLDING: Final = holding(select())
 
 
 async def hold(
@@ -59,12 +71,13 @@ async def hold(
     faces: int,
     *,
     price_per_face: int,
-) -> int:
-    """Take the price of a new task from the balance, and return it; raises `InsufficientCredits`.
+    statement: Select[Any] = _HOLDING,
+) -> Sequence[Any]:
+    """Take the price of a new task from the balance, and return what `statement` reads beside it (`holding`).
 
     The price is frozen: what is held is what is settled or released. Call it last before the commit, since
     from here on the account's row is locked. A price of 0 needs neither credits nor a clean record, and takes
-    no lock.
+    no lock. Raises `InsufficientCredits`.
     """
     price = faces * price_per_face
     values = {
@@ -75,11 +88,10 @@ async def hold(
         "key_id": key_id,
         "faces": faces,
     }
-    if price == 0:
-        await session.execute(insert(LedgerEntry).values(values))
-    elif await session.scalar(_HOLD, values) is None:
+    *read, entry_id = (await session.execute(statement, values)).one()
+    if entry_id is None:
         raise await _insufficient(session, account_id, price, faces)
-    return price
+    return read
 
 
 async def settle(session: AsyncSession, task_id: str) -> bool:
@@ -104,14 +116,20 @@ async def release(
     return True
 
 
-async def grant(session: AsyncSession, account_id: UUID, credits: int, reason: str, by: str) -> LedgerEntry:
-    """Give credits away. `reason` is for the account's owner; `by` names who gave them.
+async def grant(
+    session: AsyncSession, account_id: UUID, credits: int, reason: str, by: Principal | None
+) -> LedgerEntry:
+    """Give credits away. `reason` is for the account's owner; `by` is who gives, None for the command line.
 
     Raises `NotFound` if there is no such account.
     """
     if not 0 < credits <= MAX_GRANT:
         raise InvalidRequest(f"Grant between 1 and {MAX_GRANT} credits.", param="credits")
-    return await _write(session, account_id, Kind.GRANT, credits, reason=reason, made_by=by)
+    made_by = audit_log.name_of(by)
+    entry = await _write(session, account_id, Kind.GRANT, credits, reason=reason, made_by=made_by)
+    details = {"credits": credits}
+    await audit_log.write(session, by, Act.CREDITS_GRANTED, account_id=account_id, details=details)
+    return entry
 
 
 async def purchase(session: AsyncSession, order: Order) -> LedgerEntry:

@@ -87,7 +87,7 @@ class LedgerEntry(Base):
     reason: Mapped[str | None]
     """Why, in words for the account's owner."""
     made_by: Mapped[str | None]
-    """Who did it, where somebody did: an administrator's account id, or a command."""
+    """Who did it, where somebody did: an administrator's account id, or the command line."""
 
     __table_args__ = (
         CheckConstraint(
@@ -176,6 +176,7 @@ class Order(Base):
         CheckConstraint("state IN ('pending', 'paid', 'canceled')", name="state"),
         CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid_at"),
         Index("ix_orders_account_id_created_at", "account_id", "created_at"),
+        Index("ix_orders_pending", "created_at", postgresql_where=text("state = 'pending'")),
     )
 
 

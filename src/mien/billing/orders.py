@@ -11,11 +11,14 @@ import structlog
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.accounts import audit_log
+from mien.accounts.models import Act
 from mien.billing import ledger
 from mien.billing.models import Kind, LedgerEntry, Order, OrderState
 from mien.billing.payments import Abandoned, Disputed, Paid, PaymentEvent, PaymentProvider, Refunded
 from mien.database.paging import Page, read_page
 from mien.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from mien.http.principal import Principal
 from mien.money import Money, Pack
 from mien.resources import Resources
 from mien.settings import Settings
@@ -89,23 +92,43 @@ async def pending(session: AsyncSession) -> Sequence[Order]:
     return (await session.scalars(found)).all()
 
 
-async def confirm(session: AsyncSession, order_id: UUID, by: str) -> Order:
-    """Credit an order whose payment somebody has seen; `by` names them. A second time changes nothing.
+async def confirm(session: AsyncSession, order_id: UUID, by: Principal | None) -> Order:
+    """Credit an order whose payment somebody has seen; `by` is who, None for the command line.
 
-    Raises `NotFound`.
+    A second time changes nothing. Raises `NotFound`.
     """
     order = await _locked(session, Order.id == order_id)
     if order is None:
         raise no_such_order()
     if order.state != OrderState.PAID:
-        order.confirmed_by = by
+        order.confirmed_by = audit_log.name_of(by)
         await _credit(session, order)
+        await _note(session, by, Act.ORDER_CONFIRMED, order, order.credits)
     return order
 
 
-async def refund(session: AsyncSession, order_id: UUID, credits: int | None, by: str) -> LedgerEntry:
+async def cancel(session: AsyncSession, order_id: UUID, by: Principal | None) -> Order:
+    """Wait no longer for an order's payment; `by` is who decides so, None for the command line.
+
+    A second time changes nothing, and a payment that still comes is credited. Raises `NotFound`, and
+    `Conflict` if the order is paid.
+    """
+    order = await _locked(session, Order.id == order_id)
+    if order is None:
+        raise no_such_order()
+    if order.state == OrderState.PAID:
+        raise Conflict("This order is paid, so it can't be canceled. Take its credits back with a refund.")
+    if order.state == OrderState.PENDING:
+        order.state = OrderState.CANCELED
+        await _note(session, by, Act.ORDER_CANCELED, order, order.credits)
+    return order
+
+
+async def refund(
+    session: AsyncSession, order_id: UUID, credits: int | None, by: Principal | None
+) -> LedgerEntry:
     """Take back credits of an order whose price somebody has returned; all that are left, unless `credits`
-    says how many. `by` names who does it.
+    says how many. `by` is who does it, None for the command line.
 
     Raises `NotFound`, `Conflict` if the order isn't paid, has nothing left, or was paid through a provider
     that reports refunds by itself, and `InvalidRequest` if it has fewer left.
@@ -127,7 +150,9 @@ async def refund(session: AsyncSession, order_id: UUID, credits: int | None, by:
         raise InvalidRequest(
             f"Of this order {left} credits are left. Take back as many or fewer.", param="credits"
         )
-    return await ledger.refund(session, order, credits or left, by)
+    taken = credits or left
+    await _note(session, by, Act.ORDER_REFUNDED, order, taken)
+    return await ledger.refund(session, order, taken, audit_log.name_of(by))
 
 
 async def record(session: AsyncSession, event: PaymentEvent) -> None:
@@ -160,6 +185,11 @@ async def _paid(session: AsyncSession, event: Paid) -> Order | None:
     if order.state != OrderState.PAID:
         await _credit(session, order)
     return order
+
+
+async def _note(session: AsyncSession, by: Principal | None, act: Act, order: Order, credits: int) -> None:
+    details = {"credits": credits}
+    await audit_log.write(session, by, act, account_id=order.account_id, subject=order.id, details=details)
 
 
 async def _credit(session: AsyncSession, order: Order) -> None:

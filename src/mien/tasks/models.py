@@ -11,7 +11,18 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, Date, Enum, ForeignKey, Index, func, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    Date,
+    Enum,
+    ForeignKey,
+    Index,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -54,6 +65,10 @@ class Task(Base):
     """What was asked, apart from the pictures. See `mien.tasks.requests.FaceSwapRequest.parameters`."""
     inputs: Mapped[dict[str, Any]]
     """Where the pictures are, by field; emptied when the task ends. See `mien.tasks.inputs`."""
+    tag: Mapped[int] = mapped_column(BigInteger)
+    """What the watermark of its result carries: 48 bits of its id's hash, so two tasks may share one."""
+    consent: Mapped[str | None]
+    """How the people who are shown have agreed, in the caller's words."""
     labels: Mapped[dict[str, Any]] = mapped_column("metadata", key="labels", server_default=text("'{}'"))
     """The request's `metadata`, for its sender alone."""
     callback_url: Mapped[str | None]
@@ -63,6 +78,10 @@ class Task(Base):
     """The object that the winning attempt stored; null again once the result has expired."""
     result: Mapped[dict[str, Any] | None]
     """format, width, height, bytes, sha256"""
+    result_bytes: Mapped[int | None] = mapped_column(
+        BigInteger, Computed("(result ->> 'bytes')::bigint", persisted=True)
+    )
+    """Of `result`, so that an index knows how many there are."""
     reports: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     """What the engine measured, swap by swap."""
     timings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
@@ -88,6 +107,7 @@ class Task(Base):
         CheckConstraint("(state IN ('failed', 'canceled')) = (error IS NOT NULL)", name="failed_has_error"),
         CheckConstraint("credits >= 0", name="credits"),
         Index("ix_tasks_account_id_created_at", "account_id", "created_at"),
+        Index("ix_tasks_tag", "tag"),
         Index(
             "ix_tasks_in_flight",
             "account_id",
@@ -101,6 +121,8 @@ class Task(Base):
             "uq_tasks_result_key", "result_key", unique=True, postgresql_where=text("result_key IS NOT NULL")
         ),
         Index("ix_tasks_expires_at", "expires_at", postgresql_where=text("result_key IS NOT NULL")),
+        Index("ix_tasks_completed_at_state", "completed_at", "state"),
+        Index("ix_tasks_result_bytes", "result_bytes", postgresql_where=text("result_key IS NOT NULL")),
     )
 
 

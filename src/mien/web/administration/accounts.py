@@ -58,7 +58,8 @@ async def disable_account(
         if disabled:
             people.check_not_own(form.visitor.principal, account_id)
         async with shared.sessions.begin() as session:
-            await people.set_disabled(session, await service.find_account(session, account_id), disabled)
+            account = await service.find_account(session, account_id)
+            await people.set_disabled(session, account, disabled, form.visitor.principal)
     except ApiError as refusal:
         return await _account_page(request, shared, form.visitor, account_id, refusal=refusal)
     return go(request, f"{_ACCOUNTS}/{account_id}", "disabled" if disabled else "enabled")
@@ -73,7 +74,7 @@ async def change_limits(
         wanted = form.read(AccountChange)
         limits = wanted.model_dump(include={"requests_per_minute", "tasks_in_flight", "tasks_per_day"})
         async with shared.sessions.begin() as session:
-            await service.update_account(session, account_id, limits)
+            await service.change_limits(session, account_id, limits, form.visitor.principal)
     except ApiError as refusal:
         return await _account_page(request, shared, form.visitor, account_id, refusal=refusal, form=form)
     return go(request, f"{_ACCOUNTS}/{account_id}", "saved")
@@ -87,8 +88,8 @@ async def grant_credits(
     try:
         wanted = form.read(GrantRequest)
         async with shared.sessions.begin() as session:
-            by = str(form.visitor.account.id)
-            await ledger.grant(session, account_id, wanted.credits, wanted.reason, by=by)
+            by = form.visitor.principal
+            await ledger.grant(session, account_id, wanted.credits, wanted.reason, by)
     except ApiError as refusal:
         return await _account_page(request, shared, form.visitor, account_id, refusal=refusal, form=form)
     return go(request, f"{_ACCOUNTS}/{account_id}", "granted")

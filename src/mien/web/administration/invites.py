@@ -34,7 +34,7 @@ async def create_invite(request: Request, shared: Shared, form: AdministratorsFo
     try:
         wanted = form.read(InviteRequest)
         async with shared.sessions.begin() as session:
-            _, token = await invites.create(session, shared.settings, wanted.email)
+            _, token = await invites.create(session, shared.settings, wanted.email, form.visitor.principal)
     except ApiError as refusal:
         return await _invites_page(request, shared, refusal=refusal, form=form)
     link = invites.link(shared.settings, token)
@@ -49,7 +49,7 @@ async def withdraw_invite(
 ) -> Response:
     """Let an invite work no more."""
     async with shared.sessions.begin() as session:
-        await invites.withdraw(session, invite_id)
+        await invites.withdraw(session, invite_id, form.visitor.principal)
     return go(request, _INVITES, "withdrawn")
 
 

@@ -37,5 +37,5 @@ async def confirm_order(
 ) -> Response:
     """Add the credits of an order whose payment arrived."""
     async with shared.sessions.begin() as session:
-        await orders.confirm(session, order_id, by=str(form.visitor.account.id))
+        await orders.confirm(session, order_id, form.visitor.principal)
     return go(request, _ORDERS, "confirmed")
