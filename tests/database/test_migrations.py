@@ -5,16 +5,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from procrastinate.schema import SchemaManager
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 
 import mien
 from mien.database import migrations
 from mien.database.connection import Base
 from mien.database.migrations import is_current, migrate, wait_until_current
 from mien.errors import SetupError
+from mien.marks.watermark import tag_of
 
 
 def _current(url: str) -> bool:
@@ -92,6 +94,29 @@ def test_older_job_tables_are_brought_up_to_the_installed_procrastinate(
     migrate(empty_database_url)
     assert _current(empty_database_url)
     assert _job_objects(empty_database_url) == _job_objects(database_url)
+
+
+def test_tasks_of_before_get_the_tag_of_their_watermark(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        config = migrations._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(text("INSERT INTO accounts (id, name) VALUES (gen_random_uuid(), 'Test')"))
+        connection.execute(
+            text(
+                """
+                INSERT INTO tasks (id, account_id, request_id, state, stage, parameters, inputs, deadline_at)
+                SELECT 'a_faceswap', id, 'request-1', 'queued', 'queued', '{"quality": 80}', '{}', now()
+                FROM accounts
+                """
+            )
+        )
+        command.upgrade(config, "0007")
+        tag, parameters = connection.execute(text("SELECT tag, parameters FROM tasks")).one()
+    engine.dispose()
+    assert tag == tag_of("a_faceswap")
+    assert parameters == {"quality": 80, "label": None, "exif": "drop"}
 
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:

@@ -8,13 +8,16 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import mien
+from mien import FaceSwapper
 from mien.errors import Timeout
 from mien.images.codec import decode, encode
 from mien.marks.certificates import make_development_identity, read_development_identity
@@ -32,6 +35,8 @@ PARAMETERS: dict[str, Any] = {
     "output_format": "png",
     "quality": None,
     "max_size": None,
+    "label": None,
+    "exif": "drop",
     "swaps": [{"target_index": 0, "face_index": 0, "pictures": ["face_image"]}],
 }
 PEOPLE = [decode((SAMPLES / f"{name}.jpg").read_bytes()).rgb for name in ("woman", "man")]
@@ -94,6 +99,32 @@ async def test_a_result_is_marked_and_signed_without_the_engine_having_the_key(e
     assert origin.signed_here
     assert (origin.task_id, origin.when) == ("0190_faceswap", when)
     assert [each.tag for each in origin.watermarks] == [tag_of("0190_faceswap")]
+
+
+async def test_a_result_is_labelled_away_from_faces_and_keeps_the_exif_that_is_asked_for(
+    engines: Engines,
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    exif.get_ifd(0x8825)[1] = "N"
+    target = BytesIO()
+    Image.open(BytesIO(TARGET)).save(target, "JPEG", exif=exif)
+    pictures = {"image": target.getvalue(), "face_image": SOURCE}
+    marking = Marking("0190_faceswap", datetime.now(UTC), watermark=False, identity=None)
+    plain = SwapRequest(pictures, {**PARAMETERS, "max_size": 400}, log={}, marking=marking)
+    labelled = replace(plain, parameters={**plain.parameters, "label": "es", "exif": "keep"})
+    async with engines.take() as engine:
+        before = (await engine.swap(plain, LIMIT, ignore)).picture
+        after = (await engine.swap(labelled, LIMIT, ignore)).picture
+    assert 0x010F not in Image.open(BytesIO(before)).getexif()
+    kept = Image.open(BytesIO(after)).getexif()
+    assert (kept[0x010F], dict(kept.get_ifd(0x8825))) == ("Camera", {})
+
+    (face,) = FaceSwapper(threads=1).detect(decode(before).rgb)
+    rows, columns = np.nonzero((decode(before).rgb != decode(after).rgb).any(axis=-1))
+    x0, y0, x1, y1 = face.box
+    assert rows.size > 500
+    assert rows.max() < y0 or rows.min() > y1 or columns.max() < x0 or columns.min() > x1
 
 
 async def test_a_result_is_signed_without_time_stamp_when_the_authority_does_not_answer(

@@ -57,6 +57,7 @@ class TestContradictions:
         [
             (WITHOUT_FACE, "face_image", "missing"),
             (MINIMAL | {"face_images": [B]}, "face_images", "can't be sent together"),
+            (MINIMAL | {"label_language": "es"}, "label_language", "set `label` to true"),
             (MINIMAL | {"swaps": [{"target_index": 0, "face_image": B}]}, "face_image", "Move"),
             (
                 WITHOUT_FACE | {"target_index": 1, "swaps": [{"target_index": 0, "face_image": B}]},
@@ -108,6 +109,13 @@ class TestContradictions:
             {"metadata": {"a": "\0"}},
             {"metadata": {"a": "x" * 4096}},
             {"metadata": {"a": "ü" * 2048}},
+            {"label": "en"},
+            {"label": True, "label_language": "tlh"},
+            {"exif": "all"},
+            {"consent": True},
+            {"consent": " "},
+            {"consent": "a" * 501},
+            {"consent": "a\0"},
             {"callback_url": "ftp://example.com/"},
             {"callback_url": "example.com"},
         ],
@@ -116,6 +124,21 @@ class TestContradictions:
         face = {} if {"face_images", "swaps"} & set(fields) else {"face_image": B}
         with pytest.raises(ValidationError):
             read(**WITHOUT_FACE, **face, **fields)
+
+
+class TestMarks:
+    def test_nothing_is_shown_and_no_exif_kept_unless_asked_for(self) -> None:
+        kept = read(**MINIMAL).parameters()
+        assert (kept["label"], kept["exif"]) == (None, "drop")
+
+    def test_a_label_is_english_unless_another_language_is_asked_for(self) -> None:
+        assert read(**MINIMAL, label=True).parameters()["label"] == "en"
+        assert read(**MINIMAL, label=True, label_language="es").parameters()["label"] == "es"
+
+    def test_a_consent_makes_another_request(self) -> None:
+        said = read(**MINIMAL, consent=" Both are me.\n")
+        assert said.consent == "Both are me."
+        assert said.fingerprint() != read(**MINIMAL).fingerprint()
 
 
 class TestForms:

@@ -89,6 +89,10 @@ class SwapOptions(TypedDict, total=False):
     output_format: Literal["png", "jpg", "webp"]
     quality: int
     max_size: int
+    label: bool
+    label_language: str
+    exif: Literal["drop", "keep", "keep-with-gps"]
+    consent: str
     metadata: Mapping[str, str]
     callback_url: str
 

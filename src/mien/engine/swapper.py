@@ -69,11 +69,13 @@ class SwapIdentity:
 
 @dataclass(frozen=True)
 class SwapsResult:
-    """image: as in `SwapResult`. reports, identities: one for each swap, in their order."""
+    """image: as in `SwapResult`. reports: one for each swap, in their order. boxes: float32[N, 4] of x0, y0,
+    x1, y1, of all faces of the picture, also those that weren't swapped. identities: one for each swap."""
 
     image: RGB
     reports: tuple[SwapReport, ...]
     identities: tuple[SwapIdentity, ...]
+    boxes: Float
 
 
 class FaceSwapper:
@@ -162,7 +164,7 @@ class FaceSwapper:
             for one, clock in zip(swapped, clocks, strict=True)
         ]
         reports, identities = tuple(zip(*reported, strict=True))
-        return SwapsResult(image, reports, identities)
+        return SwapsResult(image, reports, theirs.boxes, identities)
 
     def _faces(self, image: RGB, only_largest: bool = False) -> PictureFaces:
         return PictureFaces(image, self._detector, self._mesh, only_largest)

@@ -1,13 +1,49 @@
 """A small visible label that says in words what the other marks say to machines."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
+
+# fmt: off
+Language = Literal[
+    "bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "ja", "lt", "lv", "nl",
+    "pl", "pt", "ro", "sk", "sl", "sv", "uk", "zh",
+]
+# fmt: on
+
+TEXTS: Final[Mapping[Language, str]] = {
+    "bg": "Редактирано с ИИ",
+    "cs": "Upraveno pomocí AI",
+    "da": "Redigeret med AI",
+    "de": "Mit KI bearbeitet",
+    "el": "Επεξεργασία με ΤΝ",
+    "en": "Edited with AI",
+    "es": "Editado con IA",
+    "et": "Muudetud tehisaruga",
+    "fi": "Muokattu tekoälyllä",
+    "fr": "Modifié par IA",
+    "hr": "Uređeno uz pomoć UI-ja",
+    "hu": "MI-vel szerkesztve",
+    "it": "Modificato con IA",
+    "ja": "AIで編集",
+    "lt": "Redaguota naudojant DI",
+    "lv": "Rediģēts ar MI",
+    "nl": "Bewerkt met AI",
+    "pl": "Edytowane przez AI",
+    "pt": "Editado com IA",
+    "ro": "Editat cu IA",
+    "sk": "Upravené pomocou AI",
+    "sl": "Urejeno z UI",
+    "sv": "Redigerad med AI",
+    "uk": "Відредаговано за допомогою ШІ",
+    "zh": "由AI编辑",
+}
+"""What the label says, by language."""
 
 _HEIGHT: Final = 1 / 45
 """Height of the letters in short sides of the picture: small, but legible when it's shown on a phone."""

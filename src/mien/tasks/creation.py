@@ -7,7 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from mien.billing import ledger
+from mien.errors import InvalidRequest
 from mien.http.principal import Principal
+from mien.marks import watermark
 from mien.resources import Resources
 from mien.tasks import idempotency, inputs, jobs, limits, queries
 from mien.tasks.models import TASK_SUFFIX, State, Task
@@ -34,11 +36,17 @@ async def create(
 ) -> Created:
     """Queue a face swap.
 
-    Raises `InvalidRequest` and `PayloadTooLarge` for pictures that can never work, `RateLimited`,
-    `InsufficientCredits` and `IdempotencyMismatch`.
+    Raises `InvalidRequest` and `PayloadTooLarge` for pictures that can never work and for a consent that is
+    missing where the operator requires it, `RateLimited`, `InsufficientCredits` and `IdempotencyMismatch`.
     """
     fingerprint = b""
     if idempotency_key:
+    if resources.settings.require_consent and wanted.consent is None:
+        raise InvalidRequest(
+            "`consent` is missing, which the operator of this service requires. Say in a few words how the "
+            "people who are shown have agreed.",
+            param="consent",
+        )
         fingerprint = await asyncio.to_thread(wanted.fingerprint)
         if earlier := await _find_earlier(resources, caller, idempotency_key, fingerprint):
             return Created(earlier, replayed=True)
@@ -56,6 +64,8 @@ async def create(
         "inputs": kept,
         "labels": wanted.metadata or {},
         "callback_url": wanted.callback_url,
+        "tag": watermark.tag_of(task_id),
+        "consent": wanted.consent,
         "credits": wanted.faces * resources.settings.price_per_face,
     }
     try:

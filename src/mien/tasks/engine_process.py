@@ -14,15 +14,14 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any, BinaryIO, Final
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from mien import FaceSwap, FaceSwapper
 from mien.errors import SetupError, TaskError
 from mien.images.codec import DecodeLimits, Picture, decode, encode
-from mien.images.headers import OutputFormat
-from mien.images.resize import shrink
+from mien.images.resize import Pixels, shrink
+from mien.marks import label
+from mien.marks.label import Box
 from mien.marks.marking import Making, Marks, mark
 from mien.marks.provenance import Signer
 from mien.tasks import frames
@@ -61,7 +60,7 @@ def main() -> None:
                     head["parameters"],
                     pictures,
                     on_step,
-                    _Marker(head["marking"], pictures, requests, replies),
+                    _Marker(head["parameters"], head["marking"], pictures, requests, replies),
                 )
             except Exception:
                 # Nobody knows what state this process is in now; a fresh one tries again.
@@ -118,7 +117,8 @@ def _swap(
         with timings.timed("marking"):
             rgb, alpha = shrink(result.image, target.alpha, parameters["max_size"])
             format = parameters["output_format"]
-            picture = marker.mark(rgb, alpha, format, parameters["quality"])
+            scale = rgb.shape[1] / result.image.shape[1]
+            picture = marker.mark(rgb, alpha, target.exif, (result.boxes * scale).tolist())
     except _Stopped:
         return ({"kind": "stopped"},)
     except TaskError as error:
@@ -141,39 +141,52 @@ class _Marker:
 
     def __init__(
         self,
+        parameters: Mapping[str, Any],
         marking: Mapping[str, Any] | None,
         pictures: Mapping[str, bytes],
         requests: "queue.Queue[frames.Frame]",
         replies: BinaryIO,
     ) -> None:
-        self._marking, self._pictures = marking, pictures
+        self._parameters, self._marking, self._pictures = parameters, marking, pictures
         self._requests, self._replies = requests, replies
         self._stopped = False
 
-    def mark(
-        self,
-        rgb: NDArray[np.uint8],
-        alpha: NDArray[np.uint8] | None,
-        format: OutputFormat,
-        quality: int | None,
-    ) -> bytes:
-        """Raises `_Stopped` when the worker doesn't want to sign any more."""
+    def mark(self, rgb: Pixels, alpha: Pixels | None, exif: bytes, face_boxes: Sequence[Box]) -> bytes:
+        """The marked and encoded result. `exif` is the target's; `face_boxes` are in the result's pixels.
+
+        Raises `_Stopped` when the worker doesn't want to sign any more.
+        """
+        format, quality = self._parameters["output_format"], self._parameters["quality"]
         if self._marking is None:
             return encode(rgb, format, alpha=alpha, quality=quality)
-        signer = self._marking["signer"] and Signer(sign=self._sign, **self._marking["signer"])
-        marks = Marks(watermark=self._marking["watermark"], xmp=bool(signer), signing=signer)
+
+        def marked(marks: Marks) -> bytes:
+            making = self._making(exif)
+            return mark(rgb, format, making, marks, alpha=alpha, quality=quality, face_boxes=face_boxes)
+
+        marks = self._marks(self._marking)
         try:
-            return mark(rgb, format, self._making(), marks, alpha=alpha, quality=quality)
+            return marked(marks)
         except SetupError:
             if self._stopped:
                 raise _Stopped from None
-            if signer is None or signer.time_stamp_authority is None:
+            if marks.signing is None or marks.signing.time_stamp_authority is None:
                 raise
             logger.warning("signed without time stamp", exc_info=True)
-            unstamped = replace(marks, signing=replace(signer, time_stamp_authority=None))
-            return mark(rgb, format, self._making(), unstamped, alpha=alpha, quality=quality)
+            return marked(replace(marks, signing=replace(marks.signing, time_stamp_authority=None)))
 
-    def _making(self) -> Making:
+    def _marks(self, marking: Mapping[str, Any]) -> Marks:
+        signer = marking["signer"] and Signer(sign=self._sign, **marking["signer"])
+        language = self._parameters["label"]
+        return Marks(
+            watermark=marking["watermark"],
+            label=label.TEXTS[language] if language else None,
+            xmp=bool(signer),
+            exif=self._parameters["exif"],
+            signing=signer,
+        )
+
+    def _making(self, exif: bytes) -> Making:
         assert self._marking  # noqa: S101 - asked before
         faces = {data: None for field, data in self._pictures.items() if field != "image"}
         return Making(
@@ -182,6 +195,7 @@ class _Marker:
             version=version("mien"),
             target=self._pictures["image"],
             faces=list(faces),
+            exif=exif,
         )
 
     def _sign(self, data: bytes) -> bytes:

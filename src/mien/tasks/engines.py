@@ -44,8 +44,8 @@ class SwapRequest:
     pictures: Mapping[str, bytes]
     """By field of the request: `image`, and those that `parameters` names."""
     parameters: Mapping[str, Any]
-    """As a task's row has them: output_format, quality, max_size, and swaps with target_index, face_index and
-    pictures."""
+    """As a task's row has them: output_format, quality, max_size, label, exif, and swaps with target_index,
+    face_index and pictures."""
     log: Mapping[str, str]
     """What the engine's log lines carry."""
     marking: Marking | None = None

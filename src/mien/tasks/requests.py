@@ -20,11 +20,14 @@ from pydantic import (
 from mien.errors import ImageInvalid, InvalidRequest
 from mien.images.data_uri import decode_data_uri
 from mien.images.headers import OutputFormat
+from mien.marks.label import Language
+from mien.marks.metadata import ExifPolicy
 
 MAX_ADDRESS: Final = 4096  # characters
 MAX_FACE_PICTURES: Final = 20
 """Pictures of faces in one request: each is held in memory while its task is done."""
 MAX_METADATA: Final = 4096  # bytes of JSON
+MAX_CONSENT: Final = 500  # characters
 MAX_INDEX: Final = 10
 
 _ADDRESS = r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f/?#][^\s\x00-\x1f]*"
@@ -67,9 +70,22 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
         raise ValueError(
             f"has more than {MAX_METADATA} bytes of JSON. Keep the rest with you, by the task's id"
         )
-    if any("\0" in text for pair in value.items() for text in pair):
+    for pair in value.items():
+        for text in pair:
+            _storable(text)
+    return value
+
+
+def _storable(value: str) -> str:
+    if "\0" in value:
         raise ValueError("holds the character U+0000, which can't be stored")
     return value
+
+
+def _consent(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty. Say in a few words how those who are shown have agreed")
+    return _storable(value.strip())
 
 
 Picture = Annotated[
@@ -137,6 +153,22 @@ class FaceSwapRequest(BaseModel):
     max_size: Annotated[int, Field(ge=32, le=16_384)] | None = Field(
         default=None, description="Longest side of the result in pixels: a larger one is made smaller."
     )
+    label: bool = Field(
+        default=False, description="Whether a small visible label says what the result is, away from faces."
+    )
+    label_language: Language | None = Field(
+        default=None, description="Of the label: that of those who will see it; `en` if not given."
+    )
+    exif: ExifPolicy = Field(
+        default="drop",
+        description="Whether the result keeps what the camera wrote into `image`: `drop`, `keep` without the "
+        "place and what names its owner, or `keep-with-gps` with the place.",
+    )
+    consent: Annotated[str, Field(max_length=MAX_CONSENT), AfterValidator(_consent)] | None = Field(
+        default=None,
+        description="How the people who are shown have agreed, in your words, such as the number of a "
+        "release. It's kept with the task. The operator may require it.",
+    )
     metadata: Annotated[dict[str, str], AfterValidator(_metadata)] | None = Field(
         default=None, description="Texts of your own, up to 4 kB; the task gives them back."
     )
@@ -159,6 +191,11 @@ class FaceSwapRequest(BaseModel):
                 "`quality` does nothing to a PNG, which is lossless. Leave it out, or set `output_format` to "
                 "`jpg` or `webp`.",
                 param="quality",
+            )
+        if self.label_language is not None and not self.label:
+            raise InvalidRequest(
+                "`label_language` does nothing without a label. Leave it out, or set `label` to true.",
+                param="label_language",
             )
         return self
 
@@ -190,13 +227,16 @@ class FaceSwapRequest(BaseModel):
         return found
 
     def parameters(self) -> dict[str, Any]:
-        """What a task's row keeps: model, output_format, quality, max_size and swaps, each with target_index,
-        face_index and the fields that its pictures came in."""
+        """What a task's row keeps: model, output_format, quality, max_size, the label's language (or null
+        for none), exif, and swaps, each with target_index, face_index and the fields that its pictures came
+        in."""
         return {
             "model": self.model,
             "output_format": self.output_format,
             "quality": self.quality,
             "max_size": self.max_size,
+            "label": (self.label_language or "en") if self.label else None,
+            "exif": self.exif,
             "swaps": [
                 {
                     "target_index": swap.target_index,
@@ -211,6 +251,7 @@ class FaceSwapRequest(BaseModel):
         """The same for all requests that ask for the same, however they were sent."""
         asked: Mapping[str, Any] = {
             "parameters": self.parameters(),
+            "consent": self.consent,
             "metadata": self.metadata or {},
             "callback_url": self.callback_url,
             "pictures": {

@@ -81,6 +81,7 @@ class TaskData(BaseModel):
         description="Milliseconds of each step of the attempt that was completed, in their order."
     )
     credits: Credits
+    consent: str | None = Field(description="As it was sent.")
     metadata: dict[str, str] = Field(description="As it was sent.")
     created_at: datetime
     started_at: datetime | None
@@ -210,6 +211,7 @@ def _task_data(resources: Resources, task: Task) -> TaskData:
             held=0 if task.has_ended else task.credits,
             charged=task.credits if task.state == State.COMPLETED else 0,
         ),
+        consent=task.consent,
         metadata=task.labels,
         created_at=task.created_at,
         started_at=task.started_at,
