@@ -134,8 +134,8 @@ def _binary(onnx_operator: str) -> Handler:
 
 
 def _parametric_relu(conversion: TfliteConversion, operator: Operator) -> str:
-    """slope · x + (1 − slope) · relu(x), since onnxruntime takes twice as long over a network with `PRelu`, at
-    which its blocked layout of images ends."""
+    """slope · x + (1 − slope) · relu(x). With `PRelu`, which ends its blocked layout of images, onnxruntime
+    takes twice as long over a network."""
     image, slope = operator.inputs
     writer, value = conversion.writer, conversion.value(image)
     slope_chw = conversion.floats(slope).transpose(2, 0, 1)
