@@ -19,7 +19,7 @@ from mien.database.repeat import repeat
 from mien.detection import endpoints as detection
 from mien.detection import sweeper as annotated
 from mien.detection.detectors import Detectors
-from mien.http import files, health
+from mien.http import files, health, thumbnails
 from mien.http.authentication import Authentication
 from mien.http.errors import add_error_handlers
 from mien.http.middleware import BodyLimits, RequestContext
@@ -100,6 +100,7 @@ def create_app(settings: Settings) -> FastAPI:
         billing.router,
         billing.webhook_router,
         files.router,
+        thumbnails.router,
         health.router,
         assets.router,
         site.router,

@@ -81,7 +81,11 @@ class TestTasks:
         assert (await ada.client.get(picture[1])).content == b"a picture"
         for text in ("The two heads are turned 31° apart.", "64%", "12.5 ms", "&#34;image_url&#34;"):
             assert text in page
-        assert picture[1] in await ada.read("/dashboard/tasks")
+        thumbnail = picture[1].replace("/files/", "/thumbnails/")
+        for path in ("/dashboard/tasks", "/dashboard"):
+            page = await ada.read(path)
+            assert thumbnail in page
+            assert picture[1] not in page, "a list loads the whole picture"
 
     async def test_deletes_the_picture_and_keeps_the_task(self, person: Signed, resources: Resources) -> None:
         ada = await person()

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from mien.accounts import service as accounts
 from mien.errors import ApiError
+from mien.http import thumbnails
 from mien.http.dependencies import Cursor, Shared
 from mien.resources import Resources
 from mien.tasks import listing, service
@@ -37,13 +38,16 @@ class Shown:
     data: TaskData
     picture: str | None
     """Where this site has the result: pages may load pictures from nowhere else."""
+    thumbnail: str | None
+    """Where it has the same in small."""
 
 
 def shown(request: Request, shared: Resources, task: Task) -> Shown:
     data = task_answer(shared, task).data
-    public_url = shared.settings.public_url
-    picture = own_path(request, data.image_url.removeprefix(public_url)) if data.image_url else None
-    return Shown(task, data, picture)
+    if data.image_url is None:
+        return Shown(task, data, None, None)
+    path = data.image_url.removeprefix(shared.settings.public_url)
+    return Shown(task, data, own_path(request, path), own_path(request, thumbnails.path_of(path)))
 
 
 @router.get(_TASKS)
