@@ -8,16 +8,24 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, Final
 
-from procrastinate import App, PsycopgConnector
-from sqlalchemy import ColumnElement, SQLColumnExpression, column, exists, table, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    ColumnElement,
+    SQLColumnExpression,
+    String,
+    bindparam,
+    column,
+    exists,
+    func,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, array
 from sqlalchemy.ext.asyncio import AsyncSession
 
 _CONNECTIONS = 8  # a job needs one only to be taken and to be deleted
-
-# Never opened: it defers on its callers' connections only.
-_deferrer = App(connector=PsycopgConnector())
 
 _jobs = table("procrastinate_jobs", column("queue_name"), column("args", JSONB))
 
@@ -31,11 +39,21 @@ class Served:
     concurrency: int
 
 
+def waking(queue: SQLColumnExpression[str], row_id: SQLColumnExpression[str]) -> ColumnElement[Any]:
+    """What wakes a worker for a row when a statement that selects or returns it is committed.
+
+    By the function that Procrastinate's own deferring calls, so that it costs no statement of its own.
+    """
+    job = func.row(queue, queue, 0, None, None, func.jsonb_build_object("row_id", row_id), None)
+    return func.procrastinate_defer_jobs_v1(array([job.op("::")(text("procrastinate_job_to_defer_v1"))]))
+
+
+_WAKE: Final = select(waking(bindparam("queue", type_=String), bindparam("row_id", type_=String)))
+
+
 async def wake(session: AsyncSession, queue: str, row_id: str) -> None:
     """Wake a worker for a row when the session's transaction commits, and only then."""
-    connection = await (await session.connection()).get_raw_connection()
-    job = _deferrer.configure_task(queue, queue=queue, connection=connection.driver_connection)
-    await job.defer_async(row_id=row_id)
+    await session.execute(_WAKE, {"queue": queue, "row_id": row_id})
 
 
 async def serve(
@@ -51,6 +69,8 @@ async def serve(
     Cancelled, it takes no further job, waits up to `grace` for those under way, then cancels them. Raises an
     exception group when the database is gone.
     """
+    from procrastinate import App, PsycopgConnector  # which no API process needs
+
     app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=_CONNECTIONS))
 
     async def work(served: Served) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from mien.billing import ledger
@@ -11,9 +11,11 @@ from mien.errors import InvalidRequest
 from mien.http.principal import Principal
 from mien.marks import watermark
 from mien.resources import Resources
-from mien.tasks import idempotency, inputs, jobs, limits, queries
+from mien.tasks import idempotency, inputs, limits, queries
 from mien.tasks.models import TASK_SUFFIX, State, Task
 from mien.tasks.requests import FaceSwapRequest
+
+_HOLDING: Final = ledger.holding(limits.IN_FLIGHT)
 
 
 @dataclass(frozen=True)
@@ -92,18 +94,19 @@ async def _create(
             session, caller.account_id, idempotency_key, fingerprint, new["id"]
         ):
             raise _AlreadyBound
-        task = await queries.add(session, new, deadline=resources.settings.task_deadline)
-        await jobs.wake(session, task.id)
-        # Last, since from here on the account's other requests wait for the commit.
-        await limits.count(session, caller)
-        await ledger.hold(
+        # From here on the account's other requests wait for the commit, so there are two statements only.
+        task, created_today = await queries.add(session, new, deadline=resources.settings.task_deadline)
+        await limits.check_today(session, caller, created_today)
+        of_account, of_key = await ledger.hold(
             session,
             caller.account_id,
             task.id,
             caller.key_id,
             faces,
             price_per_face=resources.settings.price_per_face,
+            statement=_HOLDING,
         )
+        limits.check_in_flight(caller, of_account, of_key)
     return task
 
 

@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts.models import Account
 from mien.database.connection import table_of
+from mien.tasks import jobs, limits
 from mien.tasks.models import State, Task, Worker
 
 # Made once, since it runs for every task.
@@ -35,14 +36,24 @@ _TASKS = table_of(Task)
 _ADD: Final = (
     insert(_TASKS)
     .values(deadline_at=func.now() + bindparam("time_left", type_=Interval))
-    .returning(_TASKS.c.attempt, _TASKS.c.created_at, _TASKS.c.deadline_at)
+    .returning(
+        _TASKS.c.attempt,
+        _TASKS.c.created_at,
+        _TASKS.c.deadline_at,
+        select(limits.TODAY.c.created).scalar_subquery(),
+        jobs.waking(_TASKS.c.id),
+    )
 )
 
 
-async def add(session: AsyncSession, new: Mapping[str, Any], deadline: timedelta) -> Task:
-    """Write the row of a task that is new, given by column; the session doesn't keep the task."""
-    row = (await session.execute(_ADD, {**new, "time_left": deadline})).one()
-    return Task(**new, **row._mapping)
+async def add(session: AsyncSession, new: Mapping[str, Any], deadline: timedelta) -> tuple[Task, int]:
+    """Write the row of a task that is new, given by column, and count it; when the transaction commits, a
+    worker is woken. The task, which the session doesn't keep, and how many the account has created today.
+    """
+    values = {**new, "time_left": deadline, "subject": new["account_id"]}
+    attempt, created_at, deadline_at, created_today, _ = (await session.execute(_ADD, values)).one()
+    task = Task(**new, attempt=attempt, created_at=created_at, deadline_at=deadline_at)
+    return task, created_today
 
 
 async def find(session: AsyncSession, account_id: UUID, task_id: str, *, lock: bool = False) -> Task | None:
