@@ -100,7 +100,7 @@ def create(resources: Resources, account_id: UUID) -> Callable[..., Awaitable[En
     async def create(url: str, *events: Event) -> Endpoint:
         async with resources.sessions.begin() as session:
             return await service.create_endpoint(
-                session, account_id, url=url, description="", events=events or tuple(Event)
+                session, resources.sealing, account_id, url=url, description="", events=events or tuple(Event)
             )
 
     return create

@@ -207,7 +207,7 @@ class TestOfOthers:
         async with resources.sessions.begin() as session:
             stranger = await create_account(session, "Stranger")
             endpoint = await service.create_endpoint(
-                session, stranger.id, url=URL, description="", events=[*Event]
+                session, resources.sealing, stranger.id, url=URL, description="", events=[*Event]
             )
             return endpoint.id, (await service.test(session, stranger.id, endpoint.id)).id
 

@@ -50,7 +50,7 @@ async def test_a_callback_is_signed_with_the_secret_of_callbacks(
         (made,) = await announce(callback_url=receiver.url)
         await sender.deliver(str(made))
     async with resources.sessions.begin() as session:
-        secret = (await service.callback_secret(session, account_id)).secret
+        secret = (await service.callback_secret(session, resources.sealing, account_id)).secret
     ((headers, body),) = receiver.requests
     assert Webhook(secret).verify(body, headers)["type"] == "task.completed"
 
@@ -62,7 +62,7 @@ async def test_after_a_renewal_receivers_with_either_secret_can_verify(
         endpoint = await create(receiver.url)
         old = endpoint.secret
         async with resources.sessions.begin() as session:
-            service.rotate(renewed := await session.merge(endpoint))
+            service.rotate(renewed := await session.merge(endpoint), resources.sealing)
         (made,) = await announce()
         await sender.deliver(str(made))
     ((headers, body),) = receiver.requests

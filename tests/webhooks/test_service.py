@@ -84,7 +84,9 @@ class TestAnnounce:
         async with resources.sessions.begin() as session:
             service.change(await session.merge(disabled), enabled=False)
             stranger = await create_account(session, "Stranger")
-            await service.create_endpoint(session, stranger.id, url=URL, description="", events=[*Event])
+            await service.create_endpoint(
+                session, resources.sealing, stranger.id, url=URL, description="", events=[*Event]
+            )
         (made,) = await announce(Event.TASK_CANCELED)
         assert (await delivery(made)).endpoint_id == wanting.id
 
@@ -310,5 +312,5 @@ async def test_the_secret_of_callbacks_is_made_once(resources: Resources, accoun
     secrets = []
     for _ in range(2):
         async with resources.sessions.begin() as session:
-            secrets.append((await service.callback_secret(session, account_id)).secret)
+            secrets.append((await service.callback_secret(session, resources.sealing, account_id)).secret)
     assert secrets[0] == secrets[1]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from mien.sealing import Sealing, new_key, parse_keys
 from mien.webhooks.models import Endpoint
 from mien.webhooks.service import ROTATION, rotate
 from mien.webhooks.signing import generate_secret, signed_headers
@@ -63,18 +64,26 @@ def test_the_documented_receiver_takes_what_is_ours_and_nothing_else(
 def test_after_a_renewal_both_secrets_verify_until_the_overlap_is_over() -> None:
     signing, now = Endpoint(secret=generate_secret()), datetime.now(UTC)
     old = signing.secret
-    rotate(signing)
-    headers = signed_headers("message", now, BODY, signing.secrets(now))
+    rotate(signing, Sealing())
+    headers = signed_headers("message", now, BODY, signing.secrets(now, Sealing()))
     for secret in (old, signing.secret):
         Webhook(secret).verify(BODY, headers)
-    assert signing.secrets(now + 2 * ROTATION) == [signing.secret] != [old]
+    assert signing.secrets(now + 2 * ROTATION, Sealing()) == [signing.secret] != [old]
+
+
+def test_a_sealed_secret_signs_as_it_was_shown() -> None:
+    sealing, secret = Sealing(parse_keys(new_key())), generate_secret()
+    signing = Endpoint(secret=sealing.seal_text(secret))
+    rotate(signing, sealing)
+    assert secret not in (signing.secret, signing.previous_secret)
+    assert signing.secrets(datetime.now(UTC), sealing) == [sealing.open_text(signing.secret), secret]
 
 
 def test_a_second_renewal_ends_the_first_secret_at_once() -> None:
     signing = Endpoint(secret=generate_secret())
     first = signing.secret
-    rotate(signing)
+    rotate(signing, Sealing())
     second = signing.secret
-    rotate(signing)
-    assert signing.secrets(datetime.now(UTC)) == [signing.secret, second]
-    assert first not in signing.secrets(datetime.now(UTC))
+    rotate(signing, Sealing())
+    assert signing.secrets(datetime.now(UTC), Sealing()) == [signing.secret, second]
+    assert first not in signing.secrets(datetime.now(UTC), Sealing())

@@ -60,8 +60,9 @@ async def create_webhook(request: Request, shared: Shared, account_id: AccountId
     """From now on, tell an address of the account's events. The answer alone shows its secret."""
     wanted = await read_json(request, WebhookRequest)
     async with shared.sessions.begin() as session:
-        endpoint = await service.create_endpoint(session, account_id, **wanted.model_dump())
-    data = CreatedWebhookData(**webhook(endpoint).model_dump(), secret=endpoint.secret)
+        endpoint = await service.create_endpoint(session, shared.sealing, account_id, **wanted.model_dump())
+    secret = shared.sealing.open_text(endpoint.secret)
+    data = CreatedWebhookData(**webhook(endpoint).model_dump(), secret=secret)
     return CreatedWebhookAnswer(data=data)
 
 
@@ -72,16 +73,17 @@ async def create_webhook(request: Request, shared: Shared, account_id: AccountId
 async def read_callback_secret(shared: Shared, account_id: AccountId) -> SecretAnswer:
     """What the account's deliveries to the `callback_url` of tasks are signed with."""
     async with shared.sessions.begin() as session:
-        return secret_answer(await service.callback_secret(session, account_id))
+        secret = await service.callback_secret(session, shared.sealing, account_id)
+    return secret_answer(secret, shared.sealing)
 
 
 @router.post("/secret", summary="Renew the secret of callbacks", responses=error_answers(401, 413, 500, 503))
 async def rotate_callback_secret(shared: Shared, account_id: AccountId) -> SecretAnswer:
     """A new secret for callbacks. For 24 hours the present one signs as well."""
     async with shared.sessions.begin() as session:
-        secret = await service.callback_secret(session, account_id, lock=True)
-        service.rotate(secret)
-    return secret_answer(secret)
+        secret = await service.callback_secret(session, shared.sealing, account_id, lock=True)
+        service.rotate(secret, shared.sealing)
+    return secret_answer(secret, shared.sealing)
 
 
 # Deliveries -----------------------------------------------------------------------------------------------
@@ -187,8 +189,8 @@ async def rotate_webhook_secret(shared: Shared, account_id: AccountId, webhook_i
     """A new secret, which only this answer shows. For 24 hours the present one signs as well."""
     async with shared.sessions.begin() as session:
         endpoint = await service.find_endpoint(session, account_id, webhook_id, lock=True)
-        service.rotate(endpoint)
-    return secret_answer(endpoint)
+        service.rotate(endpoint, shared.sealing)
+    return secret_answer(endpoint, shared.sealing)
 
 
 @router.get(

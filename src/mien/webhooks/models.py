@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mien.database.connection import Base
+from mien.sealing import Sealing
 
 
 class Event(StrEnum):
@@ -37,14 +38,16 @@ class Signing:
     """A secret, and the one before it, which signs as well until the receiver has changed to the new one."""
 
     secret: Mapped[str]
+    """As text that is sealed, where there is a key for it."""
     previous_secret: Mapped[str | None]
     previous_secret_until: Mapped[datetime | None]
 
-    def secrets(self, now: datetime) -> list[str]:
-        """Those that sign at `now` (aware), the current one first."""
+    def secrets(self, now: datetime, sealing: Sealing) -> list[str]:
+        """Those that sign at `now` (aware), in clear, the current one first."""
+        secrets = [self.secret]
         if self.previous_secret and self.previous_secret_until and now < self.previous_secret_until:
-            return [self.secret, self.previous_secret]
-        return [self.secret]
+            secrets.append(self.previous_secret)
+        return [sealing.open_text(secret) for secret in secrets]
 
 
 class Endpoint(Signing, Base):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 from mien.database.paging import Page
 from mien.http.answers import Answer
+from mien.sealing import Sealing
 from mien.webhooks.models import Delivery, Endpoint, Event, Signing, State
 
 _URL = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?([/?][!-~]*)?"
@@ -172,9 +173,9 @@ def webhook(endpoint: Endpoint) -> WebhookData:
     )
 
 
-def secret_answer(signing: Signing) -> SecretAnswer:
-    data = SecretData(secret=signing.secret, previous_secret_until=signing.previous_secret_until)
-    return SecretAnswer(data=data)
+def secret_answer(signing: Signing, sealing: Sealing) -> SecretAnswer:
+    secret = sealing.open_text(signing.secret)
+    return SecretAnswer(data=SecretData(secret=secret, previous_secret_until=signing.previous_secret_until))
 
 
 def delivery_answer(delivery: Delivery) -> DeliveryAnswer:

@@ -68,7 +68,7 @@ class Sender:
             delivery = await queries.start_attempt(session, delivery_id, _PATIENCE)
             if delivery is None:
                 return
-            receiver = await service.receiver(session, delivery)
+            receiver = await service.receiver(session, self.resources.sealing, delivery)
             if receiver is None:
                 disabled = Attempt(datetime.now(UTC), milliseconds=0, error="The webhook is disabled.")
                 await service.end_attempt(session, delivery, disabled, final=True)

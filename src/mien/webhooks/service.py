@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mien.accounts.service import lock_account
 from mien.database import jobs
 from mien.errors import Conflict, NotFound
+from mien.sealing import Sealing
 from mien.webhooks import queries
 from mien.webhooks.models import TEST_EVENT, CallbackSecret, Delivery, Endpoint, Event, Signing, State
 from mien.webhooks.signing import generate_secret
@@ -164,15 +165,15 @@ async def _send(session: AsyncSession, deliveries: list[Delivery]) -> None:
 # Attempts -------------------------------------------------------------------------------------------------
 
 
-async def receiver(session: AsyncSession, delivery: Delivery) -> Receiver | None:
+async def receiver(session: AsyncSession, sealing: Sealing, delivery: Delivery) -> Receiver | None:
     """Where a delivery goes as things stand; None if its endpoint is disabled."""
     now = datetime.now(UTC)
     if delivery.callback_url:
-        secret = await callback_secret(session, delivery.account_id)
-        return Receiver(delivery.callback_url, secret.secrets(now))
+        secret = await callback_secret(session, sealing, delivery.account_id)
+        return Receiver(delivery.callback_url, secret.secrets(now, sealing))
     assert delivery.endpoint_id  # noqa: S101 - a constraint of the table
     endpoint = await find_endpoint(session, delivery.account_id, delivery.endpoint_id)
-    return None if endpoint.disabled_at else Receiver(endpoint.url, endpoint.secrets(now))
+    return None if endpoint.disabled_at else Receiver(endpoint.url, endpoint.secrets(now, sealing))
 
 
 async def end_attempt(
@@ -219,7 +220,13 @@ def _as_json(attempt: Attempt) -> dict[str, Any]:
 
 
 async def create_endpoint(
-    session: AsyncSession, account_id: UUID, *, url: str, description: str, events: Sequence[str]
+    session: AsyncSession,
+    sealing: Sealing,
+    account_id: UUID,
+    *,
+    url: str,
+    description: str,
+    events: Sequence[str],
 ) -> Endpoint:
     """An endpoint with a secret of its own. Raises `Conflict` if the account has `MAX_ENDPOINTS` already."""
     await lock_account(session, account_id)
@@ -230,7 +237,7 @@ async def create_endpoint(
         url=url,
         description=description,
         events=list(events),
-        secret=generate_secret(),
+        secret=sealing.seal_text(generate_secret()),
     )
     session.add(endpoint)
     await session.flush()
@@ -265,16 +272,18 @@ def change(
         endpoint.disabled_at, endpoint.disabled_reason = datetime.now(UTC), "You disabled it."
 
 
-async def callback_secret(session: AsyncSession, account_id: UUID, *, lock: bool = False) -> CallbackSecret:
+async def callback_secret(
+    session: AsyncSession, sealing: Sealing, account_id: UUID, *, lock: bool = False
+) -> CallbackSecret:
     """What signs the account's deliveries to callback addresses; made when it's first wanted."""
-    return await queries.callback_secret(session, account_id, generate_secret(), lock=lock)
+    return await queries.callback_secret(session, account_id, sealing.seal_text(generate_secret()), lock=lock)
 
 
-def rotate(signing: Signing) -> None:
+def rotate(signing: Signing, sealing: Sealing) -> None:
     """Give it a new secret. The present one signs as well for `ROTATION`, the one before it no more."""
     signing.previous_secret = signing.secret
     signing.previous_secret_until = datetime.now(UTC) + ROTATION
-    signing.secret = generate_secret()
+    signing.secret = sealing.seal_text(generate_secret())
 
 
 def _check_enabled(endpoint: Endpoint) -> None:

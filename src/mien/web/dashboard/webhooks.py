@@ -42,10 +42,14 @@ async def create_webhook(request: Request, shared: Shared, form: PostedForm) -> 
     try:
         wanted = form.read(WebhookRequest, events=form.choices("events"))
         async with shared.sessions.begin() as session:
-            endpoint = await service.create_endpoint(session, form.visitor.account.id, **wanted.model_dump())
+            endpoint = await service.create_endpoint(
+                session, shared.sealing, form.visitor.account.id, **wanted.model_dump()
+            )
     except ApiError as refusal:
         return await _webhooks_page(request, shared, form.visitor, refusal=refusal, form=form)
-    return await _webhook_page(request, shared, form.visitor, endpoint.id, secret=endpoint.secret)
+    return await _webhook_page(
+        request, shared, form.visitor, endpoint.id, secret=shared.sealing.open_text(endpoint.secret)
+    )
 
 
 @router.get(f"{_WEBHOOKS}/{{webhook_id}}")
@@ -92,8 +96,10 @@ async def rotate_secret(
     """Give it a new secret, which only the page that answers shows."""
     async with shared.sessions.begin() as session:
         endpoint = await service.find_endpoint(session, form.visitor.account.id, webhook_id, lock=True)
-        service.rotate(endpoint)
-    return await _webhook_page(request, shared, form.visitor, webhook_id, secret=endpoint.secret)
+        service.rotate(endpoint, shared.sealing)
+    return await _webhook_page(
+        request, shared, form.visitor, webhook_id, secret=shared.sealing.open_text(endpoint.secret)
+    )
 
 
 @router.post(f"{_WEBHOOKS}/{{webhook_id}}/delete")
@@ -172,10 +178,10 @@ async def _webhook_page(
 async def show_callback_secret(request: Request, shared: Shared, form: PostedForm) -> Response:
     """Show what signs deliveries to the `callback_url` of tasks, or renew it first."""
     async with shared.sessions.begin() as session:
-        secret = await service.callback_secret(session, form.visitor.account.id, lock=True)
+        secret = await service.callback_secret(session, shared.sealing, form.visitor.account.id, lock=True)
         if "renew" in form.fields:
-            service.rotate(secret)
-        shown = secret.secret
+            service.rotate(secret, shared.sealing)
+        shown = shared.sealing.open_text(secret.secret)
     return await show(
         request,
         "dashboard/callback-secret.html",
