@@ -6,6 +6,7 @@
 `docs/settings.md` lists them for operators. The library and the engine don't read settings.
 """
 
+import hmac
 import os
 import re
 import secrets
@@ -217,10 +218,11 @@ class Settings(BaseSettings):
         default=1,
         ge=1,
         description="Pictures that one API process looks at (face-detect) at the same time, each in a "
-        "process of its own.",
+        "process of its own; and as many whose origin it checks.",
     )
     detect_timeout: Duration = Field(
-        default=timedelta(seconds=20), description="Time to decode one picture and find its faces."
+        default=timedelta(seconds=20),
+        description="Time to decode one picture and find its faces, or check its origin.",
     )
     worker_heartbeat: Duration = Field(
         default=timedelta(seconds=5), description="How often a worker says that it's alive."
@@ -245,6 +247,12 @@ class Settings(BaseSettings):
         default=True,
         description="Whether results carry an invisible watermark that leads to their task.",
     )
+    watermark_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Who has it can read, forge and erase these watermarks; at least 32 characters. With "
+        "another one, earlier watermarks aren't read any more. Unset, one that follows from `MIEN_SECRET`.",
+    )
     provenance: bool = Field(
         default=True,
         description="Whether results carry a signed C2PA manifest, and say in XMP what made them.",
@@ -259,8 +267,38 @@ class Settings(BaseSettings):
     )
     require_consent: bool = Field(
         default=False,
-        description="Whether a face swap is refused unless its request says, in `consent`, how the people who "
-        "are shown have agreed.",
+        description="Whether a face swap is refused unless its request says, in `consent`, how the people "
+        "who are shown have agreed.",
+    )
+    adult_content: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="`refuse` lets tasks fail whose picture or result seems to show adult content.",
+    )
+    do_not_swap: Literal["closed", "open"] = Field(
+        default="closed",
+        description="Who puts faces on the do-not-swap list: the operator alone, or everybody who visits the "
+        "site. Whoever is on it is protected either way.",
+    )
+    do_not_swap_similarity: float = Field(
+        default=0.78,
+        ge=0.5,
+        le=1,
+        description="From which similarity on a face is taken for one of that list. A higher one refuses "
+        "fewer strangers and misses more of those who are listed.",
+    )
+    content_policy_url: str | None = Field(
+        default=None,
+        description="Address of your own rules about what may be swapped, which people agree to when they "
+        "sign up. Unset, the site's own page `/content-policy`.",
+    )
+    trail_retention: Duration = Field(
+        default=timedelta(days=365),
+        description="How long the trail of who made what is kept, which has no pictures in it.",
+    )
+    trust_anchors: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities whose signatures a check of a picture's origin believes, "
+        "such as those of the C2PA trust list. Unset, it believes in none but its own.",
     )
     time_stamp_authority: str | None = Field(
         default=None,
@@ -377,6 +415,14 @@ class Settings(BaseSettings):
             parse_keys(value.get_secret_value())
         return value
 
+    @field_validator("content_policy_url")
+    @classmethod
+    def _is_page(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://unset")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must look like https://example.com/rules")
+        return value
+
     @field_validator("time_stamp_authority")
     @classmethod
     def _is_authority(cls, value: str | None) -> str | None:
@@ -437,6 +483,13 @@ def signing_secret(settings: Settings) -> bytes:
         return settings.secret.get_secret_value().encode()
     data_folder.prepare(settings.data_dir)
     return data_folder.keep_secret(settings.data_dir / "secret", lambda: secrets.token_urlsafe(32)).encode()
+
+
+def watermark_key(settings: Settings, secret: bytes) -> bytes:
+    """The key that watermarks are made and read with: the setting, or what follows from `signing_secret`."""
+    if settings.watermark_key:
+        return settings.watermark_key.get_secret_value().encode()
+    return hmac.digest(secret, b"watermark", "sha256")
 
 
 def sealing_of(settings: Settings) -> Sealing:

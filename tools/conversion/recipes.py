@@ -276,7 +276,7 @@ RECIPES = (
         "JPEG in between; without that, scores move by a few hundredths.",
         decoding="Yahoo's advice: below 0.2 is most likely safe, above 0.8 most likely not; choose a "
         "threshold for the purpose at hand.",
-        changes="Mean and the order blue, green, red are applied in the graph; one output instead of two that "
+        changes="Mean and the order blue, green, red are applied in the graph; one output, not two that "
         "add up to 1; weights of convolutions stored as bytes with a scale per channel, others in half "
         "precision, computed with in single precision; any batch size.",
         limits=(
