@@ -31,7 +31,12 @@ from mien import FaceSwapper
 from mien.images.codec import decode, encode
 from mien.images.headers import OutputFormat
 from mien.marks import provenance, watermark
-from mien.marks.certificates import SigningIdentity, make_development_identity, read_development_identity
+from mien.marks.certificates import (
+    SigningIdentity,
+    Trust,
+    make_development_identity,
+    read_development_identity,
+)
 from mien.marks.marking import Making, Marks, mark
 
 Pixels = NDArray[np.uint8]
@@ -174,7 +179,7 @@ def survival(identity: SigningIdentity) -> None:
         for change, data in ((untouched, file), *((name, make(marked)) for name, make in CHANGES.items())):
             found = watermark.find(decode(data).rgb)
             watermarks[change] += bool(found) and found[0].tag == tag
-            manifests[change] += provenance.read(data, identity=identity).signed_here
+            manifests[change] += provenance.read(data, Trust.of(identity)).signed_here
         print(f"  {count}: {sum(watermarks.values())} watermarks of {count * len(watermarks)}", flush=True)
     print("\n| change | watermark found | manifest found |\n|---|---|---|")
     for change in watermarks:

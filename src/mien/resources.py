@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from cryptography.x509 import load_pem_x509_certificates
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -16,12 +17,13 @@ from mien.database.migrations import wait_until_current
 from mien.errors import SetupError
 from mien.marks.certificates import (
     SigningIdentity,
+    Trust,
     make_development_identity,
     read_development_identity,
     read_identity,
 )
 from mien.sealing import Sealing
-from mien.settings import Settings, load_settings, sealing_of, signing_secret
+from mien.settings import Settings, load_settings, sealing_of, signing_secret, watermark_key
 from mien.storage.objects import Store, open_store
 from mien.telemetry import configure_logging
 
@@ -41,6 +43,9 @@ class Resources:
     secret: bytes = field(repr=False)
     identity: SigningIdentity | None
     """Who signs manifests; None if nobody does."""
+    trust: Trust
+    """Whose manifests are believed."""
+    watermark_key: bytes = field(repr=False)
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -52,6 +57,8 @@ def open_resources(settings: Settings) -> Resources:
     Raises `SetupError` if there is no database address or the data folder can't be used.
     """
     engine = create_engine(database_url(settings))
+    secret = signing_secret(settings)
+    identity = _identity(settings) if settings.provenance else None
     store = open_storage(settings)
     return Resources(
         settings=settings,
@@ -60,8 +67,10 @@ def open_resources(settings: Settings) -> Resources:
         autocommit=create_autocommit(engine),
         store=store,
         sealing=store.sealing,
-        secret=signing_secret(settings),
-        identity=_identity(settings) if settings.provenance else None,
+        secret=secret,
+        identity=identity,
+        trust=Trust.of(identity, _trust_anchors(settings)),
+        watermark_key=watermark_key(settings, secret),
     )
 
 
@@ -84,6 +93,17 @@ def _identity(settings: Settings) -> SigningIdentity:
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"MIEN_SIGNING_CERTIFICATES or MIEN_SIGNING_KEY can't be read: {error}") from error
     return read_identity(certificates, private_key, time_stamp_authority=authority)
+
+
+def _trust_anchors(settings: Settings) -> str:
+    if settings.trust_anchors is None:
+        return ""
+    try:
+        anchors = settings.trust_anchors.read_text()
+        load_pem_x509_certificates(anchors.encode())
+    except (OSError, ValueError) as error:
+        raise SetupError(f"MIEN_TRUST_ANCHORS can't be read: {error}") from error
+    return anchors
 
 
 def run_once(data_dir: str | None, work: Callable[[Resources], Awaitable[Result]]) -> Result:

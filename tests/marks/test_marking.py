@@ -19,7 +19,12 @@ from PIL import Image
 from mien.errors import ImageInvalid, SetupError
 from mien.images.codec import decode, encode
 from mien.images.headers import OutputFormat
-from mien.marks.certificates import SigningIdentity, make_development_identity, read_development_identity
+from mien.marks.certificates import (
+    SigningIdentity,
+    Trust,
+    make_development_identity,
+    read_development_identity,
+)
 from mien.marks.marking import Making, Marks, mark
 from mien.marks.metadata import SOURCE_TYPE, insert
 from mien.marks.origin import check
@@ -90,7 +95,7 @@ def test_thumbnails_are_added_on_request(photo: Pixels, making: Making, signer: 
 def test_our_own_check_finds_everything(
     format: str, marked: dict[str, bytes], identity: SigningIdentity
 ) -> None:
-    origin = check(marked[format], identity=identity)
+    origin = check(marked[format], trust=Trust.of(identity))
     assert origin.made_by_mien
     assert (origin.signature, origin.signed_here) == ("untrusted", True)
     assert (origin.manifest, origin.metadata) == (True, True)
@@ -100,16 +105,16 @@ def test_our_own_check_finds_everything(
 
 def test_somebody_elses_signature_is_not_ours(marked: dict[str, bytes]) -> None:
     other = read_development_identity(make_development_identity())
-    origin = check(marked["jpg"], identity=other)
+    origin = check(marked["jpg"], trust=Trust.of(other))
     assert (origin.signature, origin.signed_here) == ("untrusted", False)
 
 
 def test_a_signature_is_valid_where_its_authority_is_trusted(
     marked: dict[str, bytes], identity: SigningIdentity
 ) -> None:
-    assert check(marked["jpg"], trust_anchors=identity.certificates).signature == "valid"
+    assert check(marked["jpg"], trust=Trust(anchors=identity.certificates)).signature == "valid"
     bought = replace(identity, development=False)
-    assert check(marked["jpg"], identity=bought).signature == "valid"
+    assert check(marked["jpg"], trust=Trust.of(bought)).signature == "valid"
 
 
 def test_changed_pixels_make_the_signature_invalid(
@@ -117,7 +122,7 @@ def test_changed_pixels_make_the_signature_invalid(
 ) -> None:
     changed = bytearray(marked["jpg"])
     changed[-2000] ^= 1
-    origin = check(bytes(changed), identity=identity)
+    origin = check(bytes(changed), trust=Trust.of(identity))
     assert (origin.signature, origin.signed_here) == ("invalid", False)
     assert read_by_others(bytes(changed), "jpg")[0] == "Invalid"
 
@@ -126,7 +131,7 @@ def test_changed_pixels_make_the_signature_invalid(
 def test_after_our_own_coding_only_the_watermark_is_left(
     format: OutputFormat, marked: dict[str, bytes], identity: SigningIdentity
 ) -> None:
-    origin = check(encode(decode(marked[format]).rgb, "jpg", quality=80), identity=identity)
+    origin = check(encode(decode(marked[format]).rgb, "jpg", quality=80), trust=Trust.of(identity))
     assert (origin.signature, origin.manifest, origin.metadata) == ("absent", False, False)
     assert [each.tag for each in origin.watermarks] == [tag_of(TASK)]
     assert origin.task_id is None
@@ -158,7 +163,7 @@ def test_manifests_of_the_inputs_become_ingredients(
     state, manifest = read_by_others(data, "png")
     assert state == "Valid"
     assert ["active_manifest" in each for each in manifest["ingredients"]] == [True, True, False]
-    assert check(data, identity=identity).task_id == "second"
+    assert check(data, trust=Trust.of(identity)).task_id == "second"
 
 
 def test_a_tampered_input_does_not_hurt_the_result(
@@ -222,8 +227,8 @@ def test_nothing_is_fetched_from_where_a_picture_says(
         visitors.clear()
 
         data = mark(photo, "jpg", replace(making, target=elsewhere), Marks(signing=signer))
-        assert check(elsewhere, identity=identity).signature in ("absent", "invalid")
-        assert check(data, identity=identity).signed_here
+        assert check(elsewhere, trust=Trust.of(identity)).signature in ("absent", "invalid")
+        assert check(data, trust=Trust.of(identity)).signed_here
         assert not visitors
 
 

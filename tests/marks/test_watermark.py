@@ -114,9 +114,15 @@ def test_a_picture_that_went_through_two_swaps_shows_both(marked: Pixels) -> Non
 
 def test_only_those_with_the_key_find_it(photo: Pixels) -> None:
     keyed = embed(photo, TAG, b"secret")
-    assert find(keyed, b"secret")[0].tag == TAG
+    assert find(keyed, [b"secret"])[0].tag == TAG
     assert find(keyed) == ()
-    assert find(keyed, b"guess") == ()
+    assert find(keyed, [b"guess"]) == ()
+
+
+def test_of_several_keys_it_is_said_which_one_found_it(photo: Pixels) -> None:
+    (mark,) = find(embed(photo, TAG, b"secret"), [b"", b"secret"])
+    assert (mark.tag, mark.key) == (TAG, 1)
+    assert mark.chance <= MAX_CHANCE
 
 
 @pytest.mark.parametrize("seed", range(4))

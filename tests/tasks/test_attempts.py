@@ -103,9 +103,11 @@ async def test_a_swap_is_stored_named_by_its_row_and_its_inputs_are_gone(
     changed = (np.abs(picture.astype(int) - target) > 8).any(axis=2)  # the watermark changes less
     assert picture.shape == target.shape
     assert 0.001 < changed.mean() < 0.5
-    origin = check(await objects.read(resources.store, task.result_key), identity=resources.identity)
+    file = await objects.read(resources.store, task.result_key)
+    origin = check(file, trust=resources.trust, watermark_keys=[resources.watermark_key])
     assert (origin.signed_here, origin.task_id) == (True, task.id)
-    assert [each.tag for each in origin.watermarks] == [tag_of(task.id)]
+    assert [each.tag for each in origin.watermarks] == [tag_of(task.id)] == [task.tag]
+    assert check(file).watermarks == ()  # only who has the key can read it
     assert task.reports and task.reports[0]["faces"] >= 1
     assert task.started_at and task.completed_at
     assert task.created_at <= task.started_at <= task.completed_at

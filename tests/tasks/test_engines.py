@@ -20,7 +20,7 @@ import mien
 from mien import FaceSwapper
 from mien.errors import Timeout
 from mien.images.codec import decode, encode
-from mien.marks.certificates import make_development_identity, read_development_identity
+from mien.marks.certificates import Trust, make_development_identity, read_development_identity
 from mien.marks.origin import check
 from mien.marks.watermark import tag_of
 from mien.settings import load_settings
@@ -95,7 +95,7 @@ async def test_a_result_is_marked_and_signed_without_the_engine_having_the_key(e
     marking = Marking("0190_faceswap", when, watermark=True, identity=identity)
     async with engines.take() as engine:
         marked = await engine.swap(replace(REQUEST, marking=marking), LIMIT, ignore)
-    origin = check(marked.picture, identity=identity)
+    origin = check(marked.picture, trust=Trust.of(identity))
     assert origin.signed_here
     assert (origin.task_id, origin.when) == ("0190_faceswap", when)
     assert [each.tag for each in origin.watermarks] == [tag_of("0190_faceswap")]
@@ -136,7 +136,7 @@ async def test_a_result_is_signed_without_time_stamp_when_the_authority_does_not
     marking = Marking("0190_faceswap", datetime.now(UTC), watermark=False, identity=identity)
     async with engines.take() as engine:
         marked = await engine.swap(replace(REQUEST, marking=marking), LIMIT, ignore)
-    origin = check(marked.picture, identity=identity)
+    origin = check(marked.picture, trust=Trust.of(identity))
     assert (origin.signed_here, origin.watermarks) == (True, ())
 
 

@@ -59,6 +59,28 @@ class SigningIdentity:
                 return key.sign(data, salted, hashes.SHA256())
 
 
+@dataclass(frozen=True)
+class Trust:
+    """Whose signatures are believed, all of it PEM and none of it secret.
+
+    `own` are the certificates that one signs with oneself, the signer's first; `development` says that
+    nobody else trusts them. `anchors` are authorities to trust, such as those of the C2PA trust list.
+    """
+
+    own: str = ""
+    development: bool = False
+    anchors: str = ""
+
+    @classmethod
+    def of(cls, identity: SigningIdentity | None, anchors: str = "") -> "Trust":
+        if identity is None:
+            return cls(anchors=anchors)
+        return cls(identity.certificates, identity.development, anchors)
+
+
+NOBODY: Final = Trust()
+
+
 def read_identity(
     certificates: str, private_key: str, *, time_stamp_authority: str | None = None
 ) -> SigningIdentity:

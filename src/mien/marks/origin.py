@@ -1,12 +1,13 @@
 """Did Mien make this picture? What its signature, its metadata and its pixels say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from mien.images.codec import decode
 from mien.images.headers import DecodeLimits
 from mien.marks import metadata, provenance, watermark
-from mien.marks.certificates import SigningIdentity
+from mien.marks.certificates import NOBODY, Trust
 from mien.marks.provenance import SignatureState
 from mien.marks.watermark import Watermark
 
@@ -18,8 +19,8 @@ class Origin:
     `signature` is of the file's manifest, whoever wrote it; `signed_here` says that it's this service's own.
     `manifest` and `metadata` say that they name Mien: both can be forged by anybody, unless the signature is
     valid or made here. `watermarks` are the tags in the pixels, the clearest first, several if the picture
-    went through several swaps. `task_id` and `when` are the manifest's or else the metadata's word; who has
-    the tasks finds them by `watermarks`, too.
+    went through several swaps. `task_id` and `when` are the manifest's or else the metadata's word,
+    `time_stamped` a time-stamp authority's; who has the tasks finds them by `watermarks`, too.
     """
 
     signature: SignatureState
@@ -29,6 +30,7 @@ class Origin:
     watermarks: tuple[Watermark, ...]
     task_id: str | None
     when: datetime | None
+    time_stamped: bool = False
 
     @property
     def made_by_mien(self) -> bool:
@@ -39,17 +41,17 @@ class Origin:
 def check(
     data: bytes,
     *,
-    identity: SigningIdentity | None = None,
-    trust_anchors: str = "",
-    watermark_key: bytes = b"",
+    trust: Trust = NOBODY,
+    watermark_keys: Sequence[bytes] = (b"",),
     limits: DecodeLimits | None = None,
 ) -> Origin:
     """Return what the picture file `data` tells about its origin. Takes up to a few seconds of one core.
 
+    A watermark's `key` is its number in `watermark_keys`; the empty key is everybody's.
     Raises `ImageInvalid` and `ImageTooLarge`. Nothing is fetched from anywhere.
     """
     pixels = decode(data, limits).rgb
-    history = provenance.read(data, identity=identity, trust_anchors=trust_anchors)
+    history = provenance.read(data, trust)
     statement = metadata.read_statement(data)
     stated = statement is not None and statement.creator_tool.startswith(f"{metadata.SOFTWARE} ")
     return Origin(
@@ -57,7 +59,8 @@ def check(
         signed_here=history.signed_here,
         manifest=history.made_by_mien,
         metadata=stated,
-        watermarks=watermark.find(pixels, watermark_key),
+        watermarks=watermark.find(pixels, watermark_keys),
         task_id=history.task_id or (statement.task_id if statement and stated else None),
         when=history.when,
+        time_stamped=history.time_stamped,
     )

@@ -9,7 +9,7 @@ Specification: https://spec.c2pa.org (2.2 and later).
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,11 +17,12 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import c2pa
+from cryptography import x509
 
 from mien.errors import SetupError
 from mien.images.containers import read_container
 from mien.images.headers import OutputFormat
-from mien.marks.certificates import SigningIdentity
+from mien.marks.certificates import NOBODY, SigningIdentity, Trust
 from mien.marks.metadata import SOFTWARE, SOURCE_TYPE
 
 SignatureState = Literal["valid", "untrusted", "invalid", "absent"]
@@ -59,9 +60,9 @@ class Provenance:
 
     `state`: "valid" (nothing has changed since signing, and the signer's certificate leads to an authority
     that is trusted), "untrusted" (nothing has changed, but anybody may have signed), "invalid" (the file or
-    the manifest was changed) or "absent". `signed_here`: by the identity that was asked about.
+    the manifest was changed) or "absent". `signed_here`: with the certificate that is one's own.
     `made_by_mien`: the manifest, or one of its ingredients', names Mien. `task_id` and `when` are of the
-    newest that does.
+    newest that does; `time_stamped` if a time-stamp authority vouches for `when`.
     """
 
     state: SignatureState
@@ -69,6 +70,7 @@ class Provenance:
     made_by_mien: bool = False
     task_id: str | None = None
     when: datetime | None = None
+    time_stamped: bool = False
 
 
 def sign(
@@ -118,34 +120,27 @@ def sign(
     return signed.getvalue()
 
 
-def read(data: bytes, *, identity: SigningIdentity | None = None, trust_anchors: str = "") -> Provenance:
+def read(data: bytes, trust: Trust = NOBODY) -> Provenance:
     """Return what the manifest in a picture file says.
 
-    `trust_anchors` are PEM certificates of authorities to trust, such as the C2PA trust list; `identity` is
-    one's own. Nothing is fetched: manifests that lie elsewhere count as absent.
+    Nothing is fetched: manifests that lie elsewhere count as absent.
     """
     mime = _mime(data)
     if mime is None:
         return Provenance("absent")
-    own = identity.certificates if identity else ""
-    store = _read_store(data, mime, own)
+    store = _read_store(data, mime, trust.own + trust.anchors)
     if isinstance(store, str):
         return Provenance(store)
-    signed_here = bool(own) and store["validation_state"] == "Trusted"
-    if trust_anchors and not signed_here:
-        store = _read_store(data, mime, trust_anchors)
-        if isinstance(store, str):
-            return Provenance(store)
-    trusted = store["validation_state"] == "Trusted" and not (
-        identity and signed_here and identity.development
-    )
-    state: SignatureState = "valid" if trusted else "untrusted"
-    if store["validation_state"] not in ("Valid", "Trusted"):
-        state = "invalid"
+    signed_here = store["validation_state"] == "Trusted" and _is_signed_with(trust.own, store)
+    if signed_here and trust.development:
+        state: SignatureState = "untrusted"
+    else:
+        state = _STATES.get(store["validation_state"], "invalid")
     ours = next((manifest for manifest in _newest_first(store) if _is_ours(manifest)), None)
     if ours is None:
         return Provenance(state, signed_here)
-    return Provenance(state, signed_here, True, _task_id(ours), _when(ours))
+    stamp = _stamp(ours)
+    return Provenance(state, signed_here, True, _task_id(ours), stamp or _edited(ours), stamp is not None)
 
 
 # Writing --------------------------------------------------------------------------------------------------
@@ -235,6 +230,22 @@ def _read_store(data: bytes, mime: str, anchors: str) -> dict[str, Any] | Litera
     return store
 
 
+_STATES: Final[Mapping[str, SignatureState]] = {"Trusted": "valid", "Valid": "untrusted"}
+"""What the library's states mean, where trust is what it was told."""
+
+
+def _is_signed_with(certificates: str, store: dict[str, Any]) -> bool:
+    """Whether the active manifest of a store that is trusted was signed with the first of `certificates`.
+
+    An authority whose certificates are among those that are trusted gives no number twice.
+    """
+    if not certificates:
+        return False
+    own = x509.load_pem_x509_certificates(certificates.encode())[0]
+    active = store["manifests"][store["active_manifest"]]
+    return (active.get("signature_info") or {}).get("cert_serial_number") == str(own.serial_number)
+
+
 def _newest_first(store: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the active manifest, then those of its ingredients, theirs, and so on."""
     manifests = store.get("manifests", {})
@@ -265,16 +276,20 @@ def _task_id(manifest: dict[str, Any]) -> str | None:
     return task_id if isinstance(task_id, str) else None
 
 
-def _when(manifest: dict[str, Any]) -> datetime | None:
-    stamp: str | None = (manifest.get("signature_info") or {}).get(
-        "time"
-    )  # a time-stamp authority's word comes first
-    edited = (
-        action.get("when")
-        for action in _assertion(manifest, "c2pa.actions.v2").get("actions", ())
-        if action.get("action") == "c2pa.edited"
-    )
-    for text in (stamp, next(edited, None)):
-        with suppress(TypeError, ValueError):
-            return datetime.fromisoformat(text or "")
+def _stamp(manifest: dict[str, Any]) -> datetime | None:
+    """Return when the manifest was signed by the word of a time-stamp authority, if there is one."""
+    return _time((manifest.get("signature_info") or {}).get("time"))
+
+
+def _edited(manifest: dict[str, Any]) -> datetime | None:
+    """Return when the face was replaced by the manifest's own word."""
+    for action in _assertion(manifest, "c2pa.actions.v2").get("actions", ()):
+        if action.get("action") == "c2pa.edited":
+            return _time(action.get("when"))
+    return None
+
+
+def _time(text: object) -> datetime | None:
+    with suppress(TypeError, ValueError):
+        return datetime.fromisoformat(str(text))
     return None

@@ -6,7 +6,7 @@ and why it isn't found where it isn't in `codeword`. `docs/marks.md` has what it
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,17 +33,17 @@ stronger there."""
 
 _MAX_TURN: Final = 4.0  # degrees
 _DECODED_PER_ROUND: Final = 8
-_TRIES: Final = 3 * _DECODED_PER_ROUND
-_MIN_MATCH: Final = codeword.match_for(MAX_CHANCE, _TRIES)
+_TRIES: Final = 3 * _DECODED_PER_ROUND  # with each key
 
 
 @dataclass(frozen=True)
 class Watermark:
     """A tag that was found. `chance` bounds the probability that an unmarked picture shows any tag as clearly
-    as this one is shown; it's at most `MAX_CHANCE`."""
+    as this one is shown; it's at most `MAX_CHANCE`. `key` is the number of the key that it was found with."""
 
     tag: int
     chance: float
+    key: int = 0
 
 
 def tag_of(task_id: str) -> int:
@@ -78,13 +78,16 @@ def embed(rgb: NDArray[np.uint8], tag: int, key: bytes = b"") -> NDArray[np.uint
     return marked
 
 
-def find(rgb: NDArray[np.uint8], key: bytes = b"") -> tuple[Watermark, ...]:
-    """Return the watermarks of uint8[H, W, 3] RGB, the clearest first; mostly none or one.
+def find(rgb: NDArray[np.uint8], keys: Sequence[bytes] = (b"",)) -> tuple[Watermark, ...]:
+    """Return the watermarks of uint8[H, W, 3] RGB that one of `keys` reads, the clearest first; mostly none
+    or one.
 
     A picture of which every swap was marked shows several. It may have been cropped, framed, resized,
     mirrored, turned by quarters and by up to 4° more. What is likely is tried first: an untouched picture
     takes a tenth of the time of one that has no mark.
     """
+    tries = _TRIES * len(keys)
+    min_match = codeword.match_for(MAX_CHANCE, tries)
     detail = residual(rgb)
     for candidates in _rounds(rgb, detail):
         found = sorted(
@@ -92,14 +95,19 @@ def find(rgb: NDArray[np.uint8], key: bytes = b"") -> tuple[Watermark, ...]:
             key=lambda placement: placement.strength,
             reverse=True,
         )
-        decoded = [_decode(placement, key) for placement in found[:_DECODED_PER_ROUND]]
-        matches: dict[int, float] = {}
-        for each in decoded:
-            if each.match >= _MIN_MATCH:
-                matches[each.tag] = max(each.match, matches.get(each.tag, 0.0))
+        matches: dict[tuple[int, int], float] = {}
+        for placement in found[:_DECODED_PER_ROUND]:
+            soft = _soft_signs(placement)
+            for number, key in enumerate(keys):
+                decoded = codeword.decode(soft, key)
+                if decoded.match >= min_match:
+                    mark = (decoded.tag, number)
+                    matches[mark] = max(decoded.match, matches.get(mark, 0.0))
         if matches:
             best_first = sorted(matches.items(), key=lambda item: item[1], reverse=True)
-            return tuple(Watermark(tag, codeword.chance(match, _TRIES)) for tag, match in best_first)
+            return tuple(
+                Watermark(tag, codeword.chance(match, tries), number) for (tag, number), match in best_first
+            )
     return ()
 
 
@@ -135,7 +143,8 @@ def _rounds(rgb: NDArray[np.uint8], detail: NDArray[np.float32]) -> Iterator[lis
     yield poses(detail, _MAX_TURN, 6)
 
 
-def _decode(placement: Placement, key: bytes) -> codeword.Decoded:
+def _soft_signs(placement: Placement) -> NDArray[np.float32]:
+    """Return what the tile says of each sign of the word."""
     signs = waves().signs
     values = placement.spectrum[at(signs)] * moved(signs, -placement.down, -placement.across)
-    return codeword.decode(np.stack((values.real, values.imag), axis=-1).reshape(-1), key)
+    return np.stack((values.real, values.imag), axis=-1).reshape(-1)

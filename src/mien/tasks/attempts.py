@@ -82,6 +82,7 @@ async def _swap(resources: Resources, engines: Engines, task: Task) -> None:
             watermark=resources.settings.watermark,
             identity=resources.identity,
         ),
+            watermark_key=resources.watermark_key,
     )
     asked_for_engine = perf_counter()
     async with engines.take() as engine:

@@ -1,9 +1,9 @@
 """The engine process: decodes, swaps and encodes for a worker, one task at a time, and can be killed at will.
 
 Run as `python -m mien.tasks.engine_process '{"threads": 2, …}'` with frames on stdin and stdout. It has no
-database and no secret: the worker signs for it. It has no network either, but for asking a time-stamp
-authority if there is one. It ends when its stdin does, in the middle of a swap if need be, and stops a swap
-at its next step when it's told to.
+database and no secret but the watermark's key: the worker signs for it. It has no network either, but for
+asking a time-stamp authority if there is one. It ends when its stdin does, in the middle of a swap if need
+be, and stops a swap at its next step when it's told to.
 """
 
 import hashlib
@@ -180,6 +180,7 @@ class _Marker:
         language = self._parameters["label"]
         return Marks(
             watermark=marking["watermark"],
+            watermark_key=bytes.fromhex(marking["watermark_key"]),
             label=label.TEXTS[language] if language else None,
             xmp=bool(signer),
             exif=self._parameters["exif"],

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,12 +31,14 @@ class SwapRefused(TaskError):
 
 @dataclass(frozen=True)
 class Marking:
-    """What is to be marked in which way. `identity` signs, in this process: engines never see its key."""
+    """What is to be marked in which way. `identity` signs, in this process: engines never see its key. They
+    do see the watermark's, which goes through their pipe and nowhere else."""
 
     task_id: str
     when: datetime
     watermark: bool
     identity: SigningIdentity | None
+    watermark_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def _described(marking: Marking | None) -> dict[str, Any] | None:
         "task_id": marking.task_id,
         "when": marking.when.isoformat(),
         "watermark": marking.watermark,
+        "watermark_key": marking.watermark_key.hex(),
         "signer": identity
         and {
             "certificates": identity.certificates,
