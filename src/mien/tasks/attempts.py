@@ -9,6 +9,7 @@ import structlog
 
 from mien.errors import TaskError
 from mien.resources import Resources
+from mien.safety import trail
 from mien.storage import objects
 from mien.tasks import endings, inputs, queries
 from mien.tasks.endings import Result
@@ -72,6 +73,7 @@ async def _swap(resources: Resources, engines: Engines, task: Task) -> None:
     timings.since("queued", task.created_at, task.started_at)
     with timings.timed("fetching"):
         pictures = await inputs.load(resources, task.inputs)
+        task.pictures = await asyncio.to_thread(trail.hashes_of, pictures)
     request = SwapRequest(
         pictures=pictures,
         parameters=task.parameters,
@@ -80,9 +82,9 @@ async def _swap(resources: Resources, engines: Engines, task: Task) -> None:
             task_id=task.id,
             when=datetime.now(UTC),
             watermark=resources.settings.watermark,
+            watermark_key=resources.watermark_key,
             identity=resources.identity,
         ),
-            watermark_key=resources.watermark_key,
     )
     asked_for_engine = perf_counter()
     async with engines.take() as engine:

@@ -11,6 +11,7 @@ from mien.errors import InvalidRequest
 from mien.http.principal import Principal
 from mien.marks import watermark
 from mien.resources import Resources
+from mien.safety import trail
 from mien.tasks import idempotency, inputs, limits, queries
 from mien.tasks.models import TASK_SUFFIX, State, Task
 from mien.tasks.requests import FaceSwapRequest
@@ -35,20 +36,22 @@ async def create(
     request_id: str,
     wanted: FaceSwapRequest,
     idempotency_key: str | None = None,
+    *,
+    client: str | None = None,
 ) -> Created:
-    """Queue a face swap.
+    """Queue a face swap, asked for from the address `client`.
 
     Raises `InvalidRequest` and `PayloadTooLarge` for pictures that can never work and for a consent that is
     missing where the operator requires it, `RateLimited`, `InsufficientCredits` and `IdempotencyMismatch`.
     """
-    fingerprint = b""
-    if idempotency_key:
     if resources.settings.require_consent and wanted.consent is None:
         raise InvalidRequest(
             "`consent` is missing, which the operator of this service requires. Say in a few words how the "
             "people who are shown have agreed.",
             param="consent",
         )
+    fingerprint = b""
+    if idempotency_key:
         fingerprint = await asyncio.to_thread(wanted.fingerprint)
         if earlier := await _find_earlier(resources, caller, idempotency_key, fingerprint):
             return Created(earlier, replayed=True)
@@ -64,10 +67,11 @@ async def create(
         "stage": State.QUEUED.value,
         "parameters": wanted.parameters(),
         "inputs": kept,
-        "labels": wanted.metadata or {},
-        "callback_url": wanted.callback_url,
         "tag": watermark.tag_of(task_id),
         "consent": wanted.consent,
+        "client": trail.client_digest(resources, client) if client else None,
+        "labels": wanted.metadata or {},
+        "callback_url": wanted.callback_url,
         "credits": wanted.faces * resources.settings.price_per_face,
     }
     try:

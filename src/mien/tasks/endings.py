@@ -1,4 +1,5 @@
-"""A task's end, of whatever kind: one transaction changes its row, closes its hold and announces it.
+"""A task's end, of whatever kind: one transaction changes its row, closes its hold, enters it into the trail
+and announces it.
 
 Whoever calls the functions commits, so that what belongs to an ending commits with it or not at all. All take
 the task as it was read, and return whether they ended it: if it has moved on since, nothing is changed. A
@@ -16,6 +17,7 @@ from mien.billing import ledger
 from mien.billing.models import Outcome
 from mien.errors import Canceled, TaskError, TaskInternalError, Timeout
 from mien.resources import Resources
+from mien.safety import trail
 from mien.tasks import jobs, queries
 from mien.tasks.models import State, Task
 from mien.tasks.schemas import task_answer
@@ -39,6 +41,7 @@ class Result:
 
 async def complete(resources: Resources, session: AsyncSession, task: Task, result: Result) -> bool:
     """End a running task with its picture, and charge what was held for it."""
+    entry = _trail_entry(task)
     ended = await queries.complete(
         session,
         task,
@@ -50,6 +53,7 @@ async def complete(resources: Resources, session: AsyncSession, task: Task, resu
     )
     if ended is None:
         return False
+    await _record(session, entry, ended)
     await _announce(resources, session, ended, Event.TASK_COMPLETED)
     await ledger.settle(session, task.id)
     return True
@@ -93,9 +97,11 @@ async def _give_up(
     outcome: Literal[Outcome.FAILED, Outcome.CANCELED],
     event: Event,
 ) -> bool:
+    entry = _trail_entry(task)
     ended = await queries.fail(session, task, state, error.type, error.message, error.param)
     if ended is None:
         return False
+    await _record(session, entry, ended)
     await _announce(resources, session, ended, event)
     await ledger.release(session, task.id, outcome)
     return True
@@ -104,3 +110,27 @@ async def _give_up(
 async def _announce(resources: Resources, session: AsyncSession, task: Task, event: Event) -> None:
     answer = task_answer(resources, task).data.model_dump(mode="json")
     await webhooks.announce(session, task.account_id, event, answer, task.callback_url)
+
+
+def _trail_entry(task: Task) -> dict[str, Any]:
+    """What the trail keeps of an open task. Its row loses some of that when it ends."""
+    return {
+        "task_id": task.id,
+        "account_id": task.account_id,
+        "key_id": task.key_id,
+        "request_id": task.request_id,
+        "client": task.client,
+        "consent": task.consent,
+        "pictures": task.pictures or [],
+        "created_at": task.created_at,
+    }
+
+
+async def _record(session: AsyncSession, entry: Mapping[str, Any], ended: Task) -> None:
+    ending = {
+        "outcome": ended.state.value,
+        "error": ended.error["type"] if ended.error else None,
+        "result_sha256": ended.result["sha256"] if ended.result else None,
+        "ended_at": ended.completed_at,
+    }
+    await trail.add(session, {**entry, **ending})

@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from mien.errors import InvalidRequest
 from mien.http.bodies import read_body
+from mien.http.clients import ClientAddress
 from mien.http.dependencies import AccountId, Caller, RequestId, Shared, bearer
 from mien.http.errors import error_answers
 from mien.tasks import creation, events, forms, listing, service
@@ -104,6 +105,7 @@ async def create_face_swap(
     response: Response,
     shared: Shared,
     caller: Caller,
+    client: ClientAddress,
     request_id: RequestId,
     watch: Watching,
     idempotency_key: IdempotencyKey = None,
@@ -115,7 +117,7 @@ async def create_face_swap(
     wanted = await read_body(
         request, FaceSwapRequest, max_text=shared.settings.max_body_bytes, unfold=forms.unfold
     )
-    created = await creation.create(shared, caller, request_id, wanted, idempotency_key)
+    created = await creation.create(shared, caller, request_id, wanted, idempotency_key, client=client)
     del wanted  # pictures of some megabytes, which nobody needs while this waits
     request.state.give_body_back()
     if created.replayed:

@@ -69,6 +69,10 @@ class Task(Base):
     """What the watermark of its result carries: 48 bits of its id's hash, so two tasks may share one."""
     consent: Mapped[str | None]
     """How the people who are shown have agreed, in the caller's words."""
+    client: Mapped[bytes | None]
+    """Of the address that it was asked from, and `pictures` of those that were fetched: what the trail will
+    have, until the task ends. See `mien.safety.trail`."""
+    pictures: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     labels: Mapped[dict[str, Any]] = mapped_column("metadata", key="labels", server_default=text("'{}'"))
     """The request's `metadata`, for its sender alone."""
     callback_url: Mapped[str | None]

@@ -45,6 +45,9 @@ _ADD: Final = (
     )
 )
 
+_FORGOTTEN: Final[Mapping[str, Any]] = {"inputs": {}, "client": None, "pictures": None}
+"""What a row loses when its task ends."""
+
 
 async def add(session: AsyncSession, new: Mapping[str, Any], deadline: timedelta) -> tuple[Task, int]:
     """Write the row of a task that is new, given by column, and count it; when the transaction commits, a
@@ -97,9 +100,12 @@ async def is_held(session: AsyncSession, task: Task) -> bool:
 
 
 async def set_stage(session: AsyncSession, task: Task, stage: str) -> bool:
-    """A stage may be lost with the server's power, so nobody waits for the disk."""
+    """Also writes down which pictures the task has by now.
+
+    A stage may be lost with the server's power, so nobody waits for the disk.
+    """
     await session.execute(text("SET LOCAL synchronous_commit = off"))
-    return await _changed(session, _as_read(task).values(stage=stage))
+    return await _changed(session, _as_read(task).values(stage=stage, pictures=task.pictures))
 
 
 async def queue_again(session: AsyncSession, task: Task) -> bool:
@@ -123,7 +129,7 @@ async def complete(
         _as_read(task).values(
             state=State.COMPLETED,
             stage=State.COMPLETED.value,
-            inputs={},
+            **_FORGOTTEN,
             result_key=key,
             result=dict(result),
             reports=[dict(report) for report in reports],
@@ -147,7 +153,7 @@ async def fail(
         _as_read(task).values(
             state=state,
             stage=state.value,
-            inputs={},
+            **_FORGOTTEN,
             error={"type": type, "message": message, "param": param},
             completed_at=func.now(),
         ),

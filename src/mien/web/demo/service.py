@@ -61,7 +61,9 @@ async def create(
             account = await open_demo_account(session)
         if account.disabled_at:
             raise PermissionDenied("The demo is closed for now. Ask who runs this service.")
-        created = await creation.create(_free(resources), _principal(settings, visitor), request_id, small)
+        created = await creation.create(
+            _free(resources), _principal(settings, visitor), request_id, small, client=client
+        )
     except ApiError as error:
         async with resources.sessions.begin() as session:
             await throttle.give_back(session, [subject])
