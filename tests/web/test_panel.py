@@ -15,7 +15,7 @@ from mien.settings import Settings
 Signed = Callable[..., Awaitable[Any]]
 
 DASHBOARD = ["", "/tasks", "/keys", "/webhooks", "/credits", "/credits/ledger", "/settings"]
-ADMINISTRATION = ["", "/accounts", "/invites", "/orders", "/settings"]
+ADMINISTRATION = ["", "/accounts", "/invites", "/orders", "/audit-log", "/settings"]
 PAGES = [f"/dashboard{path}" for path in DASHBOARD] + [f"/administration{path}" for path in ADMINISTRATION]
 
 

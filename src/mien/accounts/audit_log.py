@@ -4,14 +4,14 @@ Whoever does it, by a page, by the API or on the command line, goes through the 
 an act without its line can't be committed.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mien.accounts.models import Account, Act, AuditLine
 from mien.database.paging import Page, read_page
@@ -71,24 +71,28 @@ async def newest(
     return await read_page(session, _found(wanted), (AuditLine.id,), limit=limit, cursor=cursor)
 
 
-async def every(session: AsyncSession, wanted: LineFilter) -> AsyncIterator[AuditLine]:
-    """All lines that are wanted, the newest first, however many there are."""
+async def every(sessions: async_sessionmaker[AsyncSession], wanted: LineFilter) -> AsyncIterator[AuditLine]:
+    """All lines that are wanted, the newest first. No connection is held while somebody takes their time."""
     cursor = None
     while True:
-        page = await newest(session, wanted, limit=_AT_ONCE, cursor=cursor)
+        async with sessions() as session:
+            page = await newest(session, wanted, limit=_AT_ONCE, cursor=cursor)
         for line in page.rows:
-            session.expunge(line)
             yield line
         if page.next_cursor is None:
             return
         cursor = page.next_cursor
 
 
-async def actors(session: AsyncSession) -> Sequence[Account]:
-    """The administrators, and who else did something while they were one, by their names."""
-    known = select(AuditLine.actor_id).where(AuditLine.actor_id.is_not(None))
-    found = select(Account).where(Account.is_administrator | Account.id.in_(known))
+async def administrators(session: AsyncSession) -> Sequence[Account]:
+    """Who can do something, by their names."""
+    found = select(Account).where(Account.is_administrator)
     return (await session.scalars(found.order_by(Account.name, Account.id))).all()
+
+
+def named(lines: Iterable[AuditLine]) -> set[UUID]:
+    """The ids of the accounts that lines name; some may be gone."""
+    return {id for line in lines for id in (line.actor_id, line.account_id) if id}
 
 
 def _found(wanted: LineFilter) -> Select[AuditLine]:

@@ -31,6 +31,16 @@ class Account(_Limited, Base):
         CheckConstraint(_LIMITS_ARE_POSITIVE, name="limits_are_positive"),
         CheckConstraint("balance >= 0", name="balance"),
         CheckConstraint("debt >= 0", name="debt"),
+        CheckConstraint(
+            "deleted_at IS NULL OR (email IS NULL AND disabled_at IS NOT NULL AND NOT is_administrator)",
+            name="deleted_is_nobodys",
+        ),
+        CheckConstraint("erased_at IS NULL OR deleted_at IS NOT NULL", name="erased_after_deleted"),
+        Index(
+            "ix_accounts_to_erase",
+            "deleted_at",
+            postgresql_where=text("deleted_at IS NOT NULL AND erased_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -48,6 +58,11 @@ class Account(_Limited, Base):
     """What the account's entries in the ledger add up to. A new account's is entered there by a trigger; from
     then on `mien.billing.ledger` alone changes it."""
     debt: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    deleted_at: Mapped[datetime | None]
+    """Since when it's nobody's. Its row stays for the ledger; a trigger (in revision 0009) lets nothing else
+    be added to it."""
+    erased_at: Mapped[datetime | None]
+    """Since when nothing is left of it but what has to be kept."""
 
 
 class ApiKey(_Limited, Base):
@@ -122,6 +137,7 @@ class Act(StrEnum):
     ACCOUNT_CREATED = "account.created"
     ACCOUNT_DISABLED = "account.disabled"
     ACCOUNT_ENABLED = "account.enabled"
+    ACCOUNT_DELETED = "account.deleted"
     LIMITS_CHANGED = "limits.changed"
     KEY_REVOKED = "key.revoked"
     INVITE_CREATED = "invite.created"

@@ -105,10 +105,22 @@ async def list_open(session: AsyncSession, resources: Resources) -> Sequence[Ope
     return [OpenReset(reset, email or "") for reset, email in rows]
 
 
-async def reveal(
-    session: AsyncSession, resources: Resources, waiting: OpenReset, by: Principal | None
+async def reveal_all(session: AsyncSession, resources: Resources, by: Principal) -> Sequence[ShownReset]:
+    """Show an administrator all links that somebody waits for."""
+    return [await _reveal(session, resources, waiting, by) for waiting in await list_open(session, resources)]
+
+
+async def reveal(session: AsyncSession, resources: Resources, reset_id: UUID, by: Principal) -> ShownReset:
+    """Show an administrator the link that somebody waits for. Raises `NotFound`."""
+    for waiting in await list_open(session, resources):
+        if waiting.reset.id == reset_id:
+            return await _reveal(session, resources, waiting, by)
+    raise no_such_reset()
+
+
+async def _reveal(
+    session: AsyncSession, resources: Resources, waiting: OpenReset, by: Principal
 ) -> ShownReset:
-    """Show an administrator the link that somebody waits for."""
     reset = waiting.reset
     await audit_log.write(session, by, Act.RESET_SHOWN, account_id=reset.account_id, subject=reset.id)
     return ShownReset(reset, waiting.email, _link(resources, reset.id))

@@ -1,12 +1,12 @@
 """Accounts and their keys: who is asking?"""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, or_, select, text, update
+from sqlalchemy import String, bindparam, cast, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts import audit_log
@@ -69,9 +69,9 @@ async def admit_first_key(session: AsyncSession, key: str, *, credits: int = 0) 
 
 
 async def oldest_account(session: AsyncSession) -> Account | None:
-    """The one that the first key belongs to."""
-    found = select(Account).where(Account.id != DEMO_ACCOUNT)
-    return await session.scalar(found.order_by(Account.created_at).limit(1))
+    """The one that the first key belongs to: an administrator's, if there is one."""
+    found = select(Account).where(Account.id != DEMO_ACCOUNT, Account.deleted_at.is_(None))
+    return await session.scalar(found.order_by(Account.is_administrator.desc(), Account.created_at).limit(1))
 
 
 async def find_account(session: AsyncSession, account_id: UUID) -> Account:
@@ -82,15 +82,28 @@ async def find_account(session: AsyncSession, account_id: UUID) -> Account:
     return account
 
 
+async def find_accounts(session: AsyncSession, account_ids: Collection[UUID]) -> Mapping[UUID, Account]:
+    """Those of the accounts that there are, by their ids."""
+    found = await session.scalars(select(Account).where(Account.id.in_(account_ids)))
+    return {account.id: account for account in found}
+
+
 def no_such_account() -> NotFound:
     return NotFound("There is no such account. Check its id.", param="account_id")
 
 
-async def list_accounts(session: AsyncSession, *, limit: int, cursor: str | None) -> Page[Account]:
-    """A page of all accounts, the newest first. Raises `InvalidRequest` for a cursor of elsewhere."""
-    return await read_page(
-        session, select(Account), (Account.created_at, Account.id), limit=limit, cursor=cursor
-    )
+async def list_accounts(
+    session: AsyncSession, *, limit: int, cursor: str | None, search: str = ""
+) -> Page[Account]:
+    """A page of the accounts whose name, e-mail address or id holds `search`, the newest first.
+
+    Raises `InvalidRequest` for a cursor of elsewhere.
+    """
+    found = select(Account)
+    if search:
+        texts = (Account.name, Account.email, cast(Account.id, String))
+        found = found.where(or_(*(text.icontains(search, autoescape=True) for text in texts)))
+    return await read_page(session, found, (Account.created_at, Account.id), limit=limit, cursor=cursor)
 
 
 async def lock_account(session: AsyncSession, account_id: UUID) -> None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Interval, func, select, type_coerce
+from sqlalchemy import Interval, func, select, true, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.tasks.models import State, Task, Worker
+from mien.uploads import queries as uploads
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,22 @@ class Ended:
     completed: int
     failed: int
     canceled: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Objects that rows name. `bytes` is None where rows don't say how many."""
+
+    objects: int
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class Storage:
+    results: Stored
+    uploads: Stored
+    inputs: Stored
+    """What came along with tasks in progress."""
 
 
 async def queue(session: AsyncSession) -> Queue:
@@ -98,3 +116,27 @@ async def failures(session: AsyncSession, within: timedelta) -> Sequence[Failure
         .order_by(func.count().desc(), type_)
     )
     return [Failures(*row) for row in rows]
+
+
+async def storage(session: AsyncSession) -> Storage:
+    """What is kept for all accounts, by its rows: of results and uploads from an index alone."""
+    found = await session.execute(
+        select(func.count(), func.coalesce(func.sum(Task.result_bytes), 0)).where(
+            Task.result_key.is_not(None)
+        )
+    )
+    results, result_bytes = found.one()
+    uploaded, uploaded_bytes = await uploads.kept_in_all(session)
+    source = func.jsonb_each(Task.inputs).table_valued("key", "value", name="source")
+    inputs = await session.scalar(
+        select(func.count())
+        .select_from(Task)
+        .join(source, true())
+        .where(
+            Task.state.in_([State.QUEUED, State.RUNNING]),
+            type_coerce(source.c.value, JSONB)["value"].as_string().startswith("inputs/"),
+        )
+    )
+    return Storage(
+        Stored(results, int(result_bytes or 0)), Stored(uploaded, uploaded_bytes), Stored(inputs or 0, None)
+    )

@@ -53,3 +53,10 @@ async def remove_expired(session: AsyncSession, limit: int) -> Sequence[str]:
 async def kept(session: AsyncSession, keys: Collection[str]) -> set[str]:
     """Those of `keys` that an upload names."""
     return set(await session.scalars(select(Upload.key).where(Upload.key.in_(keys))))
+
+
+async def kept_in_all(session: AsyncSession) -> tuple[int, int]:
+    """How many uploads of all accounts there are, and their bytes."""
+    found = await session.execute(select(func.count(), func.coalesce(func.sum(Upload.bytes), 0)))
+    uploads, bytes = found.one()
+    return uploads, int(bytes)

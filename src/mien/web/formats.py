@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from mien.money import Money
 from mien.web.languages import translations
+from mien.web.warnings import sentences
 
 
 def filters(language: str) -> Mapping[str, Callable[..., Any]]:
@@ -18,17 +19,30 @@ def filters(language: str) -> Mapping[str, Callable[..., Any]]:
     return {
         "number": partial(_number, language),
         "percent": partial(format_percent, format="0%", locale=language),
+        "size": partial(_size, language),
         "money": partial(_money, language),
         "day": partial(_day, language),
         "moment": partial(_moment, language),
         "span": partial(_span, language),
         # What the service said, where the catalogue has it.
         "said": translations(language).gettext,
+        "warnings": partial(sentences, language),
     }
 
 
 def _number(language: str, value: float, decimals: int = 0) -> str:
     return str(format_decimal(round(value, decimals), locale=language))
+
+
+def _size(language: str, bytes: int) -> str:
+    """In the unit that leaves a number below a thousand."""
+    value, units = float(bytes), ["kB", "MB", "GB", "TB"]
+    if bytes < 1000:
+        return f"{_number(language, bytes)} B"
+    unit = ""
+    while value >= 1000 and units:
+        value, unit = value / 1000, units.pop(0)
+    return f"{_number(language, value, 1)} {unit}"
 
 
 def _money(language: str, money: Money) -> str:

@@ -6,6 +6,7 @@ again that says what is wrong and keeps what was typed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -109,6 +110,14 @@ async def show(
     if is_secret:
         response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def midnight(day: str, days: int = 0) -> datetime | None:
+    """When a day that a filter names begins (UTC), or the one so many `days` later; None for no day."""
+    try:
+        return datetime.combine(datetime.fromisoformat(day).date() + timedelta(days=days), time.min, UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def turning(

@@ -99,12 +99,22 @@ class TestInvites:
         assert "Nobody can sign up here" in await admin.read("/administration/invites")
         assert (await admin.send("/administration/invites")).status_code == 409
 
-    async def test_shows_who_waits_for_a_link(self, person: Signed, visitor: httpx.AsyncClient) -> None:
+    async def test_shows_who_waits_for_a_link_and_the_link_to_who_asks(
+        self, person: Signed, visitor: httpx.AsyncClient
+    ) -> None:
         admin, ben = await person(is_administrator=True), await person()
         await visitor.post("/api/v1/auth/password-reset", json={"email": ben.email})
         page = await admin.read("/administration/invites")
         assert ben.email in page
-        assert "/reset-password#" in page
+        assert "/reset-password#" not in page
+        show = next(path for path in re.findall(r'action="([^"]+/show)"', page))
+        answer = await admin.send(show)
+        assert answer.headers["cache-control"] == "no-store"
+        token = re.search(r"/reset-password#([\w=-]+)", answer.text)
+        assert token
+        new = {"token": token[1], "new_password": "battery staple correct horse"}
+        assert (await visitor.post("/api/v1/auth/password-reset/confirm", json=new)).status_code == 204
+        assert (await admin.send(show)).status_code == 404
 
 
 class TestOrders:

@@ -1,12 +1,14 @@
 """Pages of accounts: all of them, and one that is disabled, limited, or given credits."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from mien.accounts import people, service
+from mien.accounts import audit_log, people, service
+from mien.accounts.audit_log import LineFilter
 from mien.accounts.schemas import AccountChange
 from mien.billing import ledger, usage
 from mien.billing.schemas import GrantRequest
@@ -22,21 +24,25 @@ _ACCOUNTS = "/administration/accounts"
 _PER_PAGE = 50
 _LATEST = 20
 
+Sought = Annotated[str, Query(max_length=200)]
+KeyId = Annotated[UUID, path_id("key_id", service.no_such_key)]
 AccountId = Annotated[UUID, path_id("account_id", service.no_such_account)]
 
 
 @router.get(_ACCOUNTS)
 async def list_accounts(
-    request: Request, shared: Shared, _: SignedInAdministrator, cursor: Cursor = None
+    request: Request, shared: Shared, _: SignedInAdministrator, q: Sought = "", cursor: Cursor = None
 ) -> Response:
-    """All accounts, the newest first."""
+    """All accounts, or those that were searched for, the newest first."""
+    q = q.replace("\0", "").strip()
     async with shared.sessions() as session:
-        page = await service.list_accounts(session, limit=_PER_PAGE, cursor=cursor)
+        page = await service.list_accounts(session, limit=_PER_PAGE, cursor=cursor, search=q)
     return await show(
         request,
         "administration/accounts.html",
+        q=q,
         accounts=page.rows,
-        **turning(_ACCOUNTS, page, cursor),
+        **turning(_ACCOUNTS, page, cursor, {"q": q} if q else None),
     )
 
 
@@ -95,6 +101,16 @@ async def grant_credits(
     return go(request, f"{_ACCOUNTS}/{account_id}", "granted")
 
 
+@router.post(f"{_ACCOUNTS}/{{account_id}}/keys/{{key_id}}/revoke")
+async def revoke_key(
+    request: Request, shared: Shared, form: AdministratorsForm, account_id: AccountId, key_id: KeyId
+) -> Response:
+    """Let one of its keys work no more."""
+    async with shared.sessions.begin() as session:
+        await service.revoke_key_of(session, account_id, key_id, form.visitor.principal)
+    return go(request, f"{_ACCOUNTS}/{account_id}", "key-revoked")
+
+
 async def _account_page(
     request: Request,
     shared: Resources,
@@ -107,7 +123,11 @@ async def _account_page(
     async with shared.sessions() as session:
         account = await service.find_account(session, account_id)
         activity = await usage.activity(session, account_id)
+        keys = await service.list_keys(session, account_id)
         page = await ledger.newest(session, account_id, limit=_LATEST, cursor=None)
+        acts = LineFilter(account_id=account_id)
+        lines = (await audit_log.newest(session, acts, limit=_LATEST, cursor=None)).rows
+        named = await service.find_accounts(session, audit_log.named(lines))
     return await show(
         request,
         "administration/account.html",
@@ -115,6 +135,10 @@ async def _account_page(
         form=form,
         account=account,
         activity=activity,
+        keys=keys,
+        now=datetime.now(UTC),
         entries=page.rows,
+        lines=lines,
+        named=named,
         is_own=account_id == visitor.account.id,
     )

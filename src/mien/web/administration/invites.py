@@ -8,6 +8,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from mien.accounts import invites, resets
+from mien.accounts.resets import ShownReset
 from mien.accounts.schemas import InviteRequest
 from mien.errors import ApiError
 from mien.http.dependencies import Shared, path_id
@@ -19,6 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 _INVITES = "/administration/invites"
 
+ResetId = Annotated[UUID, path_id("reset_id", resets.no_such_reset)]
 InviteId = Annotated[UUID, path_id("invite_id", invites.no_such_invite)]
 
 
@@ -53,6 +55,16 @@ async def withdraw_invite(
     return go(request, _INVITES, "withdrawn")
 
 
+@router.post("/administration/password-resets/{reset_id}/show")
+async def show_reset(
+    request: Request, shared: Shared, form: AdministratorsForm, reset_id: ResetId
+) -> Response:
+    """Show the link that somebody waits for. Only the page that answers does."""
+    async with shared.sessions.begin() as session:
+        shown = await resets.reveal(session, shared, reset_id, form.visitor.principal)
+    return await _invites_page(request, shared, shown_reset=shown)
+
+
 async def _invites_page(
     request: Request,
     shared: Resources,
@@ -61,6 +73,7 @@ async def _invites_page(
     form: Form | None = None,
     link: str = "",
     email: str | None = None,
+    shown_reset: ShownReset | None = None,
 ) -> Response:
     async with shared.sessions() as session:
         waiting = await invites.list_open(session)
@@ -75,4 +88,5 @@ async def _invites_page(
         resets=forgotten,
         link=link,
         email=email,
+        shown_reset=shown_reset,
     )

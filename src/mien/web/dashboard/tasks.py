@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -19,7 +18,7 @@ from mien.tasks.listing import TaskFilter
 from mien.tasks.models import Task
 from mien.tasks.schemas import TaskData, task_answer
 from mien.web.addresses import own_path
-from mien.web.forms import PostedForm, go, show, turning
+from mien.web.forms import PostedForm, go, midnight, show, turning
 from mien.web.visitors import SignedIn
 
 router = APIRouter(include_in_schema=False)
@@ -130,8 +129,8 @@ def _filter(chosen: dict[str, str], cursor: str | None) -> TaskFilter:
     for name, field, value in (
         ("status", "status", chosen["status"]),
         ("key", "key", chosen["key"]),
-        ("since", "created_after", _midnight(chosen["since"])),
-        ("until", "created_before", _midnight(chosen["until"], days=1)),
+        ("since", "created_after", midnight(chosen["since"])),
+        ("until", "created_before", midnight(chosen["until"], days=1)),
     ):
         if not value:
             chosen[name] = ""
@@ -142,10 +141,3 @@ def _filter(chosen: dict[str, str], cursor: str | None) -> TaskFilter:
         except ValidationError:
             chosen[name] = ""
     return wanted
-
-
-def _midnight(day: str, days: int = 0) -> datetime | None:
-    try:
-        return datetime.combine(datetime.fromisoformat(day).date() + timedelta(days=days), time.min, UTC)
-    except (ValueError, OverflowError):
-        return None
