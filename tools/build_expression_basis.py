@@ -32,6 +32,7 @@ from mien.engine.detection import detect
 from mien.engine.landmarks import find_landmarks
 from mien.engine.models import Network, load_table
 from mien.engine.pose import FLIP, umeyama
+from mien.engine.scaling import Pyramid
 from mien.engine.topology import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, RIGID, mirror
 
 Points = NDArray[np.float64]
@@ -73,9 +74,10 @@ def read_people() -> list[Person]:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
         if image is None:
             raise SystemExit(f"{path} is missing: install openpeople with its pictures")
-        found = detect(image, detector)
+        picture = Pyramid(image)
+        found = detect(picture, detector)
         faces = zip(found.boxes, found.keypoints, strict=True)
-        return np.stack([find_landmarks(image, *face, mesh)[0].astype(np.float64) * FLIP for face in faces])
+        return np.stack([find_landmarks(picture, *face, mesh)[0].astype(np.float64) * FLIP for face in faces])
 
     folder = Path(openpeople.__file__).parent / "data/curated"
     return [

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from mien import Face
 from mien.engine.arrays import RGB, Float
-from mien.engine.detection import OVERLAP, SCORE, SMALL_FACE, Detections, detect, detect_largest
+from mien.engine.detection import FIRST_SIDE, OVERLAP, SCORE, SMALL_FACE, Detections, detect, detect_largest
 from mien.engine.models import Network
+from mien.engine.scaling import Pyramid
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
@@ -69,7 +70,7 @@ def quarter_turned(boxes: Float, turns: int, shape: tuple[int, ...]) -> Float:
 def test_faces_are_ordered_by_size_wherever_they_stand(
     photo: Photos, detector: Network, placed: tuple[Placing, ...]
 ) -> None:
-    found = detect(collage(photo, (800, 750), *placed), detector)
+    found = detect(Pyramid(collage(photo, (800, 750), *placed)), detector)
     assert len(found) == len(placed)
     assert (np.diff(areas(found.boxes)) < 0).all()
 
@@ -91,7 +92,7 @@ def test_faces_are_found_in_turned_pictures(
     photo: Photos, detector: Network, person: int, kind: str, turns: int
 ) -> None:
     picture, face = photo(person, kind)
-    found = detect(np.ascontiguousarray(np.rot90(picture, turns)), detector)
+    found = detect(Pyramid(np.ascontiguousarray(np.rot90(picture, turns))), detector)
     (expected,) = quarter_turned(np.array([face.box]), turns, picture.shape)
     assert len(found) == 1
     assert overlap(found.boxes[0], expected.astype(np.float32)) > 0.5
@@ -102,7 +103,7 @@ def test_the_box_holds_eyes_nose_and_mouth_in_their_order(
     photo: Photos, detector: Network, person: int
 ) -> None:
     picture, face = photo(person, "studio_portrait")
-    found = detect(picture, detector)
+    found = detect(Pyramid(picture), detector)
     right_eye, left_eye, nose, right_mouth, left_mouth = found.keypoints[0]
     assert right_eye[0] < nose[0] < left_eye[0]
     assert right_mouth[0] < left_mouth[0]
@@ -117,14 +118,14 @@ def test_the_box_holds_eyes_nose_and_mouth_in_their_order(
 def test_a_box_follows_the_size_of_the_picture(photo: Photos, detector: Network) -> None:
     picture, face = photo(6, "amateur_selfie")
     larger = np.asarray(cv2.resize(picture, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_CUBIC), np.uint8)
-    found = detect(larger, detector)
+    found = detect(Pyramid(larger), detector)
     assert overlap(found.boxes[0] / np.float32(2.5), np.array(face.box, np.float32)) > 0.85
 
 
 def test_small_faces_are_looked_for_at_a_larger_size(photo: Photos, detector: Network) -> None:
     small, large = (1, 1400, 1200, 100), (2, 0, 0, 900)
     canvas = collage(photo, (1600, 1600), small, large)
-    found = detect(canvas, detector)
+    found = detect(Pyramid(canvas), detector)
     sides = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1)
     assert len(found) == 2
     assert sides[1] * 640 / 1600 < SMALL_FACE
@@ -145,16 +146,18 @@ def test_the_largest_face_alone_is_found_with_less_work(
         looks.append(max(batch.shape[2:]))
         return detector(batch)
 
-    alone = detect_largest(picture, cast(Network, watched))
+    alone = detect_largest(Pyramid(picture), cast(Network, watched))
     assert looks == [320]
-    thorough = detect(picture, detector)
+    thorough = detect(Pyramid(picture), detector)
     side = (thorough.boxes[0, 2:] - thorough.boxes[0, :2]).max()
     np.testing.assert_allclose(alone.boxes[0], thorough.boxes[0], atol=0.15 * side)
 
 
 def test_among_several_faces_the_largest_is_told_by_a_closer_look(photo: Photos, detector: Network) -> None:
     canvas = collage(photo, (1600, 1600), (1, 1100, 1000, 450), (2, 0, 0, 900))
-    np.testing.assert_array_equal(detect_largest(canvas, detector).boxes, detect(canvas, detector).boxes)
+    np.testing.assert_array_equal(
+        detect_largest(Pyramid(canvas), detector).boxes, detect(Pyramid(canvas), detector).boxes
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_among_several_faces_the_largest_is_told_by_a_closer_look(photo: Photos,
     ],
 )
 def test_there_is_no_face_where_there_is_none(detector: Network, picture: RGB) -> None:
-    found = detect(np.ascontiguousarray(picture), detector)
+    found = detect(Pyramid(np.ascontiguousarray(picture)), detector)
     assert len(found) == 0
     assert found.boxes.shape == (0, 4)
     assert found.keypoints.shape == (0, 5, 2)
@@ -206,7 +209,7 @@ class DrawnNetwork:
 
 
 def detect_drawn(*peaks: tuple[int, int, float, float, float]) -> Detections:
-    return detect(np.zeros((SIDE, SIDE, 3), np.uint8), cast(Network, DrawnNetwork(list(peaks))))
+    return detect(Pyramid(np.zeros((SIDE, SIDE, 3), np.uint8)), cast(Network, DrawnNetwork(list(peaks))))
 
 
 def test_a_peak_becomes_a_box_around_its_cell() -> None:
@@ -246,7 +249,7 @@ def test_faces_of_one_size_are_ordered_from_left_to_right_then_down() -> None:
 
 def test_a_picture_without_faces_is_turned_by_quarters() -> None:
     network = DrawnNetwork([])
-    assert len(detect(np.zeros((96, 160, 3), np.uint8), cast(Network, network))) == 0
+    assert len(detect(Pyramid(np.zeros((96, 160, 3), np.uint8)), cast(Network, network))) == 0
     assert [shape[2:] for shape in network.seen] == [(96, 160), (160, 96), (96, 160), (160, 96)]
 
 
@@ -272,7 +275,7 @@ def test_what_is_found_in_a_turned_copy_is_turned_back(turns: int) -> None:
     card, mark = (slice(32, 96), slice(40, 80)), (slice(86, 94), slice(44, 52))
     picture = np.zeros((160, 256, 3), np.uint8)
     picture[card], picture[mark] = 255, 150
-    found = detect(np.ascontiguousarray(np.rot90(picture, turns)), cast(Network, UprightNetwork()))
+    found = detect(Pyramid(np.ascontiguousarray(np.rot90(picture, turns))), cast(Network, UprightNetwork()))
     corners = quarter_turned(np.array([[40, 32, 80, 96], [44, 86, 52, 94]]), turns, picture.shape)
     np.testing.assert_allclose(found.boxes, corners[:1], atol=STRIDE)
     chin = (corners[1, :2] + corners[1, 2:]) / 2
@@ -281,9 +284,9 @@ def test_what_is_found_in_a_turned_copy_is_turned_back(turns: int) -> None:
 
 def test_a_large_face_costs_one_look() -> None:
     network = DrawnNetwork([(20, 30, 100, 120, 0.9)])
-    detect(np.zeros((2000, 1500, 3), np.uint8), cast(Network, network))
+    detect(Pyramid(np.zeros((2000, 1500, 3), np.uint8)), cast(Network, network))
     assert len(network.seen) == 1
-    assert max(network.seen[0]) == 640
+    assert max(network.seen[0]) == FIRST_SIDE
 
 
 cells = st.integers(0, SIDE // STRIDE - 1)

@@ -10,6 +10,7 @@ from mien import Face, FaceSwapper
 from mien.engine.arrays import RGB, Float
 from mien.engine.identity import SAME_PERSON, embed
 from mien.engine.models import Network
+from mien.engine.scaling import Pyramid
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
@@ -26,7 +27,10 @@ def cosines(photo: Photos, embedder: Network) -> Float:
     """float[10, 10]: each person's portrait against each person's selfie."""
     portraits, selfies = (
         np.stack(
-            [embed(picture, face.landmarks, embedder) for picture, face in (photo(n, kind) for n in PEOPLE)]
+            [
+                embed(Pyramid(picture), face.landmarks, embedder)
+                for picture, face in (photo(n, kind) for n in PEOPLE)
+            ]
         )
         for kind in ("studio_portrait", "amateur_selfie")
     )
@@ -35,7 +39,7 @@ def cosines(photo: Photos, embedder: Network) -> Float:
 
 def test_an_embedding_has_unit_length(photo: Photos, embedder: Network) -> None:
     picture, face = photo(1, "studio_portrait")
-    embedding = embed(picture, face.landmarks, embedder)
+    embedding = embed(Pyramid(picture), face.landmarks, embedder)
     assert embedding.shape == (1024,)
     assert float(embedding @ embedding) == pytest.approx(1, abs=1e-4)
 
@@ -56,7 +60,10 @@ def test_size_hardly_matters(photo: Photos, swapper: FaceSwapper, embedder: Netw
     picture, face = photo(3, "studio_portrait")
     resized = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
     (again,) = swapper.detect(resized)
-    here, there = embed(picture, face.landmarks, embedder), embed(resized, again.landmarks, embedder)
+    here, there = (
+        embed(Pyramid(picture), face.landmarks, embedder),
+        embed(Pyramid(resized), again.landmarks, embedder),
+    )
     assert float(here @ there) > 0.95
 
 
@@ -65,4 +72,7 @@ def test_a_turned_picture_shows_the_same_person(photo: Photos, embedder: Network
     turned = np.ascontiguousarray(np.rot90(picture))
     points = face.landmarks.copy()
     points[:, :2] = np.column_stack([points[:, 1], picture.shape[1] - 1 - points[:, 0]])
-    assert float(embed(picture, face.landmarks, embedder) @ embed(turned, points, embedder)) > 0.98
+    assert (
+        float(embed(Pyramid(picture), face.landmarks, embedder) @ embed(Pyramid(turned), points, embedder))
+        > 0.98
+    )

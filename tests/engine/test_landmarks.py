@@ -12,6 +12,7 @@ from mien import Face, FaceSwapper
 from mien.engine.arrays import RGB, Float
 from mien.engine.landmarks import eye_distance, find_landmarks, square_crop, warp_crop
 from mien.engine.models import Network
+from mien.engine.scaling import Pyramid
 from mien.engine.topology import MESH_POINTS, mirror
 
 Photo = tuple[RGB, Face]
@@ -106,9 +107,9 @@ def test_points_settle_on_a_face_and_not_on_noise(photo: Photos, mesh: Network) 
     picture, face = photo(6, "amateur_selfie")
     box = np.array(face.box, np.float32)
     eyes = np.stack([face.landmarks[[33, 133], :2].mean(axis=0), face.landmarks[[263, 362], :2].mean(axis=0)])
-    _, unrest = find_landmarks(picture, box, eyes, mesh)
+    _, unrest = find_landmarks(Pyramid(picture), box, eyes, mesh)
     noise = np.random.default_rng(3).integers(0, 256, picture.shape, np.uint8)
-    _, unrest_on_noise = find_landmarks(noise, box, eyes, mesh)
+    _, unrest_on_noise = find_landmarks(Pyramid(noise), box, eyes, mesh)
     assert unrest < 0.02
     assert unrest_on_noise > 3 * unrest
 
@@ -139,7 +140,7 @@ SLOPE: RGB = np.stack([0.25 * x + 0.4 * y, 200 - 0.3 * x, 30 + 0.5 * y], axis=-1
 def test_a_crop_shows_what_its_matrix_says(centre: tuple[float, float], side: float, angle: float) -> None:
     size = 48
     crop_from_image = square_crop(np.array(centre, np.float32), side, angle, size)
-    crop = warp_crop(SLOPE, crop_from_image, size)
+    crop = warp_crop(Pyramid(SLOPE), crop_from_image, size)
     corners = np.array([[4, 4], [size - 5, 4], [size // 2, size // 2], [4, size - 5]])
     image_from_crop = cv2.invertAffineTransform(crop_from_image)
     there = corners @ image_from_crop[:, :2].T + image_from_crop[:, 2]
@@ -157,7 +158,7 @@ def test_a_crop_shows_what_its_matrix_says(centre: tuple[float, float], side: fl
 def test_a_crop_may_hang_over_or_miss_the_picture(
     centre: tuple[float, float], side: float, angle: float
 ) -> None:
-    crop = warp_crop(SLOPE, square_crop(np.array(centre, np.float32), side, angle, 24), 24)
+    crop = warp_crop(Pyramid(SLOPE), square_crop(np.array(centre, np.float32), side, angle, 24), 24)
     assert crop.shape == (24, 24, 3)
     # Beyond the border the border goes on: nothing is invented.
     assert (crop.max(axis=(0, 1)) <= SLOPE.max(axis=(0, 1))).all()
@@ -167,11 +168,11 @@ def test_a_crop_may_hang_over_or_miss_the_picture(
 def test_fine_detail_is_averaged_when_a_crop_shrinks_the_picture() -> None:
     chequered = np.where((np.indices((960, 960)).sum(axis=0) % 2)[..., None], 255, 0).astype(np.uint8)
     chequered = np.repeat(chequered, 3, axis=2)
-    crop = warp_crop(chequered, square_crop(np.array([480, 480], np.float32), 900, 0.0, 96), 96)
+    crop = warp_crop(Pyramid(chequered), square_crop(np.array([480, 480], np.float32), 900, 0.0, 96), 96)
     np.testing.assert_allclose(crop, 127.5, atol=2)
 
 
 def test_a_crop_of_the_whole_square_is_the_picture() -> None:
     square = SLOPE[:192, :192]
-    crop = warp_crop(square, square_crop(np.array([95.5, 95.5], np.float32), 192, 0.0, 192), 192)
+    crop = warp_crop(Pyramid(square), square_crop(np.array([95.5, 95.5], np.float32), 192, 0.0, 192), 192)
     np.testing.assert_array_equal(crop, square)

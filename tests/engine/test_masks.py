@@ -15,6 +15,7 @@ from mien.engine.lighting import Light, Skin, estimate_light, skin_of
 from mien.engine.masks import Masks, face_masks
 from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster, rasterise
+from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import cut_source, texture_layers
 from mien.engine.topology import LOWER_FACE, NOSE_BASE, NOSE_TIP, OVAL
@@ -40,7 +41,7 @@ class Subject:
 
     def light_of(self, source: "Subject") -> Light:
         """Light of another face, brought onto this one's mesh."""
-        patch = cut_source(source.picture, source.points, self.width / source.width)
+        patch = cut_source(Pyramid(source.picture), source.points, self.width / source.width)
         own = texture_layers(self.raster, self.points, patch).own
         return estimate_light(own, patch.normals, self.skin)
 

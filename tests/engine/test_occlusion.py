@@ -24,6 +24,7 @@ from mien.engine.occlusion import (
     whole_glasses,
 )
 from mien.engine.raster import rasterise
+from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH, set_scene
 from mien.engine.topology import LEFT_EYE, LOWER_FACE, MESH_POINTS, NOSE_TIP, OVAL, RIGHT_EYE
 
@@ -54,7 +55,7 @@ def inside(picture: RGB, *outlines: Float) -> Float:
 @pytest.mark.parametrize("person", [1, 3, 5, 6, 9])
 def test_a_bare_face_is_bare(photo: Photos, network: Network, person: int, kind: str) -> None:
     picture, face = photo(person, kind)
-    occlusion = find_occlusion(picture, face.landmarks, network)
+    occlusion = find_occlusion(Pyramid(picture), face.landmarks, network)
     assert share(occlusion, face.landmarks, occlusion.covers) < 0.04
 
 
@@ -64,7 +65,7 @@ def test_a_mask_over_mouth_and_chin_is_found(photo: Photos, network: Network, pe
     picture, points = picture.copy(), face.landmarks[:, :2]
     worn = inside(picture, points[[227, 117, 195, 346, 447, 361, 379, 152, 150, 132]])
     picture[worn] = (176, 206, 222)
-    occlusion = find_occlusion(picture, face.landmarks, network)
+    occlusion = find_occlusion(Pyramid(picture), face.landmarks, network)
     crop = cv2.warpAffine(worn.astype(np.float32), occlusion.crop_from_picture, (CROP, CROP)) > 0.5
     face_itself = face_outline(moved(points[:MESH_POINTS], occlusion.crop_from_picture), CROP) > 0.25
     found = occlusion.covers > 0.5
@@ -82,7 +83,7 @@ def test_dark_glasses_hide_both_eyes(photo: Photos, network: Network, person: in
         cv2.ellipse(picture, np.round(centre).astype(int).tolist(), axes, 0, 0, 360, (12, 12, 14), -1)
     right, left = (np.round(points[k]).astype(int).tolist() for k in (127, 356))
     cv2.line(picture, right, left, (12, 12, 14), 4)
-    occlusion = find_occlusion(picture, face.landmarks, network)
+    occlusion = find_occlusion(Pyramid(picture), face.landmarks, network)
     for ring in (RIGHT_EYE, LEFT_EYE):
         x, y = moved(points[ring].mean(axis=0, keepdims=True), occlusion.crop_from_picture)[0]
         assert occlusion.covers[round(y), round(x)] > 0.8
@@ -97,7 +98,7 @@ def test_a_mole_is_no_cover(photo: Photos, network: Network) -> None:
     picture = picture.copy()
     cheek = np.round(face.landmarks[50, :2]).astype(int).tolist()
     cv2.circle(picture, cheek, max(2, round(0.02 * face.eye_distance)), (70, 40, 30), -1)
-    occlusion = find_occlusion(picture, face.landmarks, network)
+    occlusion = find_occlusion(Pyramid(picture), face.landmarks, network)
     assert share(occlusion, face.landmarks, occlusion.covers) < 0.04
 
 
@@ -105,7 +106,9 @@ def test_turning_the_picture_turns_the_answer(photo: Photos, network: Network) -
     picture, face = photo(5, "amateur_selfie")
     turned = np.ascontiguousarray(np.rot90(picture))
     points = np.column_stack([face.landmarks[:, 1], picture.shape[1] - 1 - face.landmarks[:, 0]])
-    upright, other = (find_occlusion(p, q, network) for p, q in ((picture, face.landmarks), (turned, points)))
+    upright, other = (
+        find_occlusion(Pyramid(p), q, network) for p, q in ((picture, face.landmarks), (turned, points))
+    )
     assert np.abs(upright.beard - other.beard).mean() < 0.01
 
 
@@ -127,7 +130,7 @@ def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> 
     (target, theirs), (source, ours) = photo(5, "amateur_selfie"), photo(3, "studio_portrait")
     scene = set_scene(target, theirs.landmarks, theirs.landmarks)
     covering = find_covering(
-        scene, find_source_occlusion(source, ours.landmarks, network), ours.landmarks, network
+        scene, find_source_occlusion(Pyramid(source), ours.landmarks, network), ours.landmarks, network
     )
     shape = scene.raster.ids.shape
     for mask in (covering.front, covering.beard, *covering.hidden, *covering.source_beards):

@@ -22,6 +22,7 @@ FINE = SwapReport(
     texture_from=0,
     strangers=(),
     warnings=(),
+    warning_codes=(),
     milliseconds={},
 )
 
@@ -31,22 +32,39 @@ def test_a_good_swap_warns_of_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("finding", "source_yaw", "words"),
+    ("finding", "source_yaw", "code", "words"),
     [
-        ({"mirrored": 0.4}, -48.2, "turned to the left, so 40% of the new face was mirrored"),
-        ({"mirrored": 0.4}, 31.0, "turned to the right, so 40% of the new face was mirrored"),
-        ({"pose_gap": 52.3}, 0.0, "turned 52° apart"),
-        ({"resolution_gap": 3.47}, 0.0, "The face in the face picture is 3.5 times smaller"),
-        ({"covered": 0.31}, 0.0, "covers about 31% of the face in the picture"),
-        ({"beard_kept": True}, 0.0, "The beard in the picture was kept"),
-        ({"similarity_to_source": 0.1}, 0.0, "resembles the face picture only weakly"),
-        ({"strangers": (2,)}, 0.0, "Face picture 3 seems to show somebody else"),
+        (
+            {"mirrored": 0.4},
+            -48.2,
+            "mirrored_left",
+            "turned to the left, so 40% of the new face was mirrored",
+        ),
+        (
+            {"mirrored": 0.4},
+            31.0,
+            "mirrored_right",
+            "turned to the right, so 40% of the new face was mirrored",
+        ),
+        ({"pose_gap": 52.3}, 0.0, "pose_gap", "turned 52° apart"),
+        (
+            {"resolution_gap": 3.47},
+            0.0,
+            "low_resolution",
+            "in the face picture is 3.5 times smaller",
+        ),
+        ({"covered": 0.31}, 0.0, "covered", "covers about 31% of the face in the picture"),
+        ({"beard_kept": True}, 0.0, "beard_kept", "The beard in the picture was kept"),
+        ({"similarity_to_source": 0.1}, 0.0, "weak_likeness", "resembles the face picture only weakly"),
+        ({"strangers": (2,)}, 0.0, "stranger", "Face picture 3 seems to show somebody else"),
     ],
 )
 def test_what_was_found_is_said_in_plain_words(
-    finding: dict[str, float], source_yaw: float, words: str
+    finding: dict[str, float], source_yaw: float, code: str, words: str
 ) -> None:
-    (warning,) = assessed(replace(FINE, **finding), source_yaw).warnings  # type: ignore[arg-type]
+    report = assessed(replace(FINE, **finding), source_yaw)  # type: ignore[arg-type]
+    (warning,) = report.warnings
+    assert report.warning_codes == (code,)
     assert words in warning
     assert warning.endswith(".")
     assert not {"source", "target"} & set(warning.lower().split())
@@ -56,7 +74,11 @@ def test_every_finding_is_said_at_once() -> None:
     bad = replace(
         FINE, mirrored=0.5, pose_gap=60.0, resolution_gap=4.0, covered=0.5, beard_kept=True, strangers=(1, 3)
     )
-    assert len(assessed(bad, 48.0).warnings) == 7
+    report = assessed(bad, 48.0)
+    assert len(report.warnings) == 7
+    assert report.warning_codes == (
+        *("stranger", "stranger", "mirrored_right", "pose_gap", "low_resolution", "covered", "beard_kept"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,6 +103,7 @@ def test_a_report_is_ready_for_json() -> None:
     report = assessed(replace(FINE, covered=0.5, milliseconds={"detecting": 12.5}), 0.0)
     read = json.loads(json.dumps(report.to_dict()))
     assert read["warnings"] == list(report.warnings)
+    assert read["warning_codes"] == ["covered"]
     assert read["milliseconds"] == {"detecting": 12.5}
     assert read["similarity_to_source"] == 0.8
 

@@ -28,6 +28,7 @@ from mien.engine.identity import embed
 from mien.engine.models import Network
 from mien.engine.mouth import OPEN_MOUTH, mouth_openness
 from mien.engine.report import Step
+from mien.engine.scaling import Pyramid
 from mien.engine.topology import EYES, LEFT_EYE, OVAL, RIGHT_EYE
 
 Photo = tuple[RGB, Face]
@@ -94,7 +95,7 @@ def test_the_result_looks_more_like_the_source_than_the_target_did(
 ) -> None:
     embedder = Network("faceres_embedder.onnx", 2)
     wanted, before = (
-        embed(picture, face.landmarks, embedder)
+        embed(Pyramid(picture), face.landmarks, embedder)
         for picture, face in (photo(source, "studio_portrait"), photo(target, "amateur_selfie"))
     )
     report = swapped(source, target).report

@@ -11,6 +11,7 @@ from mien import Face
 from mien.engine.arrays import RGB, Float
 from mien.engine.geometry import normals
 from mien.engine.raster import rasterise
+from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import cut_source, sample, shown_by_itself, texture_layers, visibility
 from mien.engine.topology import LEFT_EYE, MESH_POINTS, NOSE_TIP, OVAL, sideways
@@ -42,7 +43,7 @@ def test_a_cut_out_face_lies_within_the_picture_and_is_never_enlarged(
     points = np.zeros((478, 3), np.float32)
     points[:, 0] = np.linspace(low[0], low[0] + size, 478)
     points[:, 1] = np.linspace(low[1], low[1] + 1.2 * size, 478)
-    patch = cut_source(picture, points, scale)
+    patch = cut_source(Pyramid(picture), points, scale)
     assert min(patch.image.shape[:2]) >= 2
     assert patch.image.shape[0] <= 500
     assert patch.image.shape[1] <= 600
@@ -56,7 +57,7 @@ def test_a_cut_out_face_lies_within_the_picture_and_is_never_enlarged(
 def test_points_of_the_cut_out_face_show_the_colours_of_the_picture(drawn_head: Heads, scale: float) -> None:
     picture = even_slope(500, 600)
     points = drawn_head(200) + np.array([120, 60, 0], np.float32)
-    patch = cut_source(picture, points, scale)
+    patch = cut_source(Pyramid(picture), points, scale)
     there = sample(patch.image, patch.points[None, :MESH_POINTS].astype(np.float32))[0]
     x, y = points[:MESH_POINTS, 0], points[:MESH_POINTS, 1]
     np.testing.assert_allclose(there, np.stack([x * 0.4, y * 0.4, 255 - x * 0.3], axis=-1), atol=2)
@@ -64,7 +65,7 @@ def test_points_of_the_cut_out_face_show_the_colours_of_the_picture(drawn_head: 
 
 def test_fine_detail_is_averaged_when_the_source_is_larger_than_the_result(drawn_head: Heads) -> None:
     chequered = np.where((np.indices((600, 600)).sum(axis=0) % 2)[..., None], 255, 0).astype(np.uint8)
-    patch = cut_source(np.repeat(chequered, 3, axis=2), drawn_head(200) + np.float32(120), 0.3)
+    patch = cut_source(Pyramid(np.repeat(chequered, 3, axis=2)), drawn_head(200) + np.float32(120), 0.3)
     np.testing.assert_allclose(patch.image, 127.5, atol=16)
 
 
@@ -92,7 +93,9 @@ RIGHT_CHEEK, LEFT_CHEEK = 50, 280
 
 def test_a_frontal_source_needs_no_mirror(drawn_head: Heads) -> None:
     head = drawn_head()
-    layers = texture_layers(rasterise(head, SHAPE, 150), head, cut_source(two_halves(head), head, 1.0))
+    layers = texture_layers(
+        rasterise(head, SHAPE, 150), head, cut_source(Pyramid(two_halves(head)), head, 1.0)
+    )
     assert layers.mirrored_side is None
     assert layers.mirrored == 0
     assert (layers.own_share == 1).all()
@@ -103,7 +106,7 @@ def test_a_frontal_source_needs_no_mirror(drawn_head: Heads) -> None:
 
 def test_what_a_turned_source_hides_comes_from_its_other_side(drawn_head: Heads) -> None:
     head, turned = drawn_head(), drawn_head(yaw=0.9)
-    patch = cut_source(two_halves(turned), turned, 1.0)
+    patch = cut_source(Pyramid(two_halves(turned)), turned, 1.0)
     layers = texture_layers(rasterise(head, SHAPE, 150), head, patch)
     assert layers.mirrored_side is not None
     assert 0.2 < layers.mirrored < 0.6
@@ -122,7 +125,7 @@ def test_what_a_turned_source_hides_comes_from_its_other_side(drawn_head: Heads)
 def test_a_face_on_its_own_mesh_is_the_picture(photo: Photos) -> None:
     picture, face = photo(6, "studio_portrait")
     raster = rasterise(face.landmarks, picture.shape[:2], FACE_WIDTH * face.eye_distance)
-    patch = cut_source(picture, face.landmarks, 1.0)
+    patch = cut_source(Pyramid(picture), face.landmarks, 1.0)
     layers = texture_layers(raster, face.landmarks, patch)
     inside = raster.enlarge(raster.covered.astype(np.float32)) == 1
     away = np.abs(layers.own.astype(int) - picture)[inside]
@@ -159,7 +162,7 @@ def test_what_hides_one_cheek_is_replaced_by_the_other(drawn_head: Heads) -> Non
     here, there = np.zeros((2, *raster.ids.shape), np.float32)
     middle = round(float(raster.points[NOSE_TIP, 0]))
     here[:, middle:], there[:, :middle] = 1, 1  # the same hand, seen in a mirror
-    layers = texture_layers(raster, head, cut_source(two_halves(head), head, 1.0), (here, there))
+    layers = texture_layers(raster, head, cut_source(Pyramid(two_halves(head)), head, 1.0), (here, there))
     assert layers.mirrored_side is not None
     assert 0.3 < layers.mirrored < 0.7
     columns = layers.own_share[round(float(head[NOSE_TIP, 1]))]
@@ -174,6 +177,6 @@ def test_what_hides_both_cheeks_is_not_seen(drawn_head: Heads) -> None:
     hidden = np.zeros(raster.ids.shape, np.float32)
     below = round(float(raster.points[NOSE_TIP, 1]))
     hidden[below:] = 1
-    layers = texture_layers(raster, head, cut_source(two_halves(head), head, 1.0), (hidden, hidden))
+    layers = texture_layers(raster, head, cut_source(Pyramid(two_halves(head)), head, 1.0), (hidden, hidden))
     assert layers.seen[below:].max() == 0
     assert layers.seen[:below].min() == 1

@@ -11,6 +11,7 @@ from mien import FaceSwapper
 from mien.engine.arrays import RGB, Float
 from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.occlusion import CROP, EXTENT, moved
+from mien.engine.scaling import Pyramid
 from mien.engine.topology import MESH_POINTS
 from occlusion.faces import ROOM, SIZE, FaceCrop
 from occlusion.occluders import IN_FRONT, UNDERNEATH, Canvas, Painter
@@ -29,7 +30,7 @@ def face() -> FaceCrop:
     (found,) = FaceSwapper(threads=2).detect(picture)
     crop_from_picture = aligned_crop(found.landmarks, SIZE, EXTENT * ROOM)
     points = moved(found.landmarks[:MESH_POINTS], crop_from_picture).astype(np.float32)
-    return FaceCrop("P003", warp_crop(picture, crop_from_picture, SIZE), points)
+    return FaceCrop("P003", warp_crop(Pyramid(picture), crop_from_picture, SIZE), points)
 
 
 def canvas_of(face: FaceCrop) -> Canvas:

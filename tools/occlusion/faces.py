@@ -13,6 +13,7 @@ from mien.engine.faces import PictureFaces
 from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
 from mien.engine.occlusion import EXTENT
+from mien.engine.scaling import Pyramid
 from mien.engine.topology import MESH_POINTS
 
 ROOM = 1.35
@@ -63,4 +64,4 @@ def _read(path: Path) -> RGB:
 def _cut(name: str, picture: RGB, landmarks: Float) -> FaceCrop:
     crop_from_image = aligned_crop(landmarks, SIZE, EXTENT * ROOM)
     points = landmarks[:MESH_POINTS, :2] @ crop_from_image[:, :2].T + crop_from_image[:, 2]
-    return FaceCrop(name, warp_crop(picture, crop_from_image, SIZE), points.astype(np.float32))
+    return FaceCrop(name, warp_crop(Pyramid(picture), crop_from_image, SIZE), points.astype(np.float32))

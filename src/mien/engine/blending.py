@@ -13,5 +13,4 @@ def blend(face: Float, around: RGB, mask: Float) -> RGB:
     0 the result is `around`, bit by bit.
     """
     mixed = cv2.blendLinear(face, around.astype(np.float32), mask, 1 - mask)
-    result = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-    return np.where(mask[..., None] > 0, result, around)
+    return cv2.convertScaleAbs(np.maximum(mixed, 0))  # rounds and cuts

@@ -11,16 +11,16 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float, Index
 from mien.engine.models import Network
-from mien.engine.scaling import shrink
+from mien.engine.scaling import Pyramid
 
 PORTRAIT_SIDE = 320
-FIRST_SIDE = 640
+FIRST_SIDE = 512
 SECOND_SIDE = 1280
 LOOK_AGAIN_SIDE = 320
 LARGE_FACE, SURE = 64.0, 0.75
 """Pixels of the portrait's input, and a score: such a face is the picture's largest."""
 
-SMALL_FACE = 40.0
+SMALL_FACE = 32.0
 """Pixels of the first look's input; below it boxes and key points get coarse."""
 
 SCORE = 0.5
@@ -44,23 +44,24 @@ class Detections:
         return len(self.boxes)
 
 
-def detect(image: RGB, network: Network) -> Detections:
-    """All faces of `image`, uint8[H, W, 3] RGB."""
-    for quarter_turns in range(4):
-        turned = np.ascontiguousarray(np.rot90(image, quarter_turns))
-        found = _detect_upright(turned, network)
+def detect(picture: Pyramid, network: Network) -> Detections:
+    """All faces of a picture."""
+    found = _detect_upright(picture, network)
+    for quarter_turns in (1, 2, 3):
         if len(found):
-            return _ordered(_turn_back(found, quarter_turns, turned.shape[:2]))
-    return found
+            break
+        turned = np.ascontiguousarray(np.rot90(picture.image, quarter_turns))
+        found = _turn_back(_detect_upright(Pyramid(turned), network), quarter_turns, turned.shape[:2])
+    return _ordered(found)
 
 
-def detect_largest(image: RGB, network: Network) -> Detections:
-    """The largest face of `image` first; others may be missing, which is quicker where one face fills it."""
-    found = _run(image, network, PORTRAIT_SIDE)
-    large = LARGE_FACE * max(1.0, max(image.shape[:2]) / PORTRAIT_SIDE)
+def detect_largest(picture: Pyramid, network: Network) -> Detections:
+    """The largest face first; others may be missing, which is quicker where one fills the picture."""
+    found = _run(picture, network, PORTRAIT_SIDE)
+    large = LARGE_FACE * max(1.0, max(picture.image.shape[:2]) / PORTRAIT_SIDE)
     if len(found) == 1 and found.scores[0] > SURE and _sides(found.boxes)[0] >= large:
         return found
-    return detect(image, network)
+    return detect(picture, network)
 
 
 def look_again(image: RGB, box: Float, quarter_turns: int, network: Network) -> Detections:
@@ -72,28 +73,28 @@ def look_again(image: RGB, box: Float, quarter_turns: int, network: Network) -> 
     low = np.maximum(np.floor(centre - side).astype(int), 0)
     high = np.ceil(centre + side).astype(int)
     turned = np.ascontiguousarray(np.rot90(image[low[1] : high[1], low[0] : high[0]], quarter_turns))
-    found = _turn_back(_run(turned, network, LOOK_AGAIN_SIDE), quarter_turns, turned.shape[:2])
+    found = _turn_back(_run(Pyramid(turned), network, LOOK_AGAIN_SIDE), quarter_turns, turned.shape[:2])
     shifted = Detections(found.boxes + np.tile(low, 2), found.scores, found.keypoints + low)
     return _take(shifted, np.argsort(-shifted.scores, kind="stable"))
 
 
-def _detect_upright(image: RGB, network: Network) -> Detections:
-    long_side = max(image.shape[:2])
-    found = _run(image, network, FIRST_SIDE)
+def _detect_upright(picture: Pyramid, network: Network) -> Detections:
+    long_side = max(picture.image.shape[:2])
+    found = _run(picture, network, FIRST_SIDE)
     if long_side <= FIRST_SIDE:
         return found
     smallest = _sides(found.boxes).min(initial=np.inf) * FIRST_SIDE / long_side
     if len(found) and smallest >= SMALL_FACE:
         return found
-    finer = _run(image, network, SECOND_SIDE)
+    finer = _run(picture, network, SECOND_SIDE)
     return _merge(found, finer)
 
 
-def _run(image: RGB, network: Network, long_side: int) -> Detections:
-    height, width = image.shape[:2]
+def _run(picture: Pyramid, network: Network, long_side: int) -> Detections:
+    height, width = picture.image.shape[:2]
     scale = min(1.0, long_side / max(height, width))
     rows, columns = (max(32, round(side * scale / 32) * 32) for side in (height, width))
-    small = shrink(image, columns, rows)
+    small = picture.shrunk(columns, rows)
     outputs = network(small.transpose(2, 0, 1)[None].astype(np.float32))
     found = _decode(outputs, rows, columns)
     ratio = np.array([width / columns, height / rows], np.float32)

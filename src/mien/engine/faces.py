@@ -10,6 +10,7 @@ from mien.engine.detection import Detections, detect, detect_largest, look_again
 from mien.engine.landmarks import eye_distance, find_landmarks
 from mien.engine.models import Network
 from mien.engine.pose import Pose, estimate_pose
+from mien.engine.scaling import Pyramid
 from mien.engine.topology import LEFT_EYE, MESH_POINTS, NOSE_TIP, RIGHT_EYE, mirror
 from mien.errors import FaceUnusable, NoFaceFound, TargetIndexOutOfRange
 
@@ -26,11 +27,13 @@ TURNED = 45.0
 MAX_TURNED_UNREST = 0.05
 MAX_MISMATCH = 0.25
 MAX_UNREST = 0.06
+DOUBTFUL_UNREST = 0.03
 MIN_SHOWN = 0.5
 """Limits in pixels, degrees and eye distances. Mesh and detector err by about 0.06 eye distances on clear
 faces; on faces that the mesh misses they disagree by 0.3 and more. A mesh that still moves by more than
-0.06 between passes has found nothing to hold on to. Behind another face the mesh may jump over to that one:
-then less than a third of its points lie in its own box, otherwise two thirds and more.
+0.06 between passes has found nothing to hold on to; from 0.03 on it may lie askew on a face that isn't
+upright, as one in seventy of those did, so that other ways up are tried. Behind another face the mesh may
+jump over to that one: then less than a third of its points lie in its own box, otherwise two thirds and more.
 
 Yaw beyond `TURNED` is read too low, so it can't tell a full profile, on which the mesh is guesswork. What
 tells is whether the mirrored picture gives the mirrored mesh: of 62 turned faces, those that differed by more
@@ -98,9 +101,9 @@ class PictureFaces:
 
     def __init__(self, image: RGB, detector: Network, mesh: Network, only_largest: bool = False) -> None:
         """image: uint8[H, W, 3] RGB. only_largest: face number 0 is all that will be asked for."""
-        self.image = image
+        self.picture = Pyramid(image)
         self._detector, self._mesh = detector, mesh
-        self._found = (detect_largest if only_largest else detect)(image, detector)
+        self._found = (detect_largest if only_largest else detect)(self.picture, detector)
         self._looked_at: dict[int, Face] = {}
 
     def __len__(self) -> int:
@@ -113,7 +116,7 @@ class PictureFaces:
 
     def __getitem__(self, index: int) -> Face:
         if index not in self._looked_at:
-            self._looked_at[index] = _look_at(self.image, self._found, index, self._detector, self._mesh)
+            self._looked_at[index] = _look_at(self.picture, self._found, index, self._detector, self._mesh)
         return self._looked_at[index]
 
     def all(self) -> tuple[Face, ...]:
@@ -152,31 +155,35 @@ class PictureFaces:
         return face
 
 
-def _look_at(image: RGB, found: Detections, index: int, detector: Network, mesh: Network) -> Face:
+def _look_at(picture: Pyramid, found: Detections, index: int, detector: Network, mesh: Network) -> Face:
     box, score = found.boxes[index], float(found.scores[index])
-    face = _fit(image, box, box, score, found.keypoints[index], mesh)
-    if face.problem != UNCLEAR:
+    face, unrest = _fit(picture, box, box, score, found.keypoints[index], mesh)
+    if face.problem != UNCLEAR and unrest < DOUBTFUL_UNREST:
         return face
     for quarter_turns in (2, 1, 3):
-        again = look_again(image, box, quarter_turns, detector)
+        again = look_again(picture.image, box, quarter_turns, detector)
         if len(again):
-            turned = _fit(image, box, again.boxes[0], score, again.keypoints[0], mesh)
-            if turned.usable:
-                return turned
+            turned, less = _fit(picture, box, again.boxes[0], score, again.keypoints[0], mesh)
+            if turned.usable and (face.problem == UNCLEAR or less < unrest):
+                face, unrest = turned, less
+        if face.usable and unrest < DOUBTFUL_UNREST:
+            break
     return face
 
 
-def _fit(image: RGB, box: Float, around: Float, score: float, keypoints: Float, mesh: Network) -> Face:
-    """The face in `box`, with its mesh sought in the box `around`."""
-    landmarks, unrest = find_landmarks(image, around, keypoints, mesh)
+def _fit(
+    picture: Pyramid, box: Float, around: Float, score: float, keypoints: Float, mesh: Network
+) -> tuple[Face, float]:
+    """The face in `box`, with its mesh sought in the box `around`, and how far that still moved."""
+    landmarks, unrest = find_landmarks(picture, around, keypoints, mesh)
     pose = estimate_pose(landmarks)
-    shown = _shown(box, landmarks, image.shape)
+    shown = _shown(box, landmarks, picture.image.shape)
     problem = _problem(box, keypoints, landmarks, unrest, pose, shown)
     if problem is None and abs(pose.yaw) > TURNED:
-        unrest = _turned_unrest(image, around, keypoints, landmarks, mesh)
-        problem = _turned_too_far(pose) if unrest > MAX_TURNED_UNREST else None
+        apart = _turned_unrest(picture.image, around, keypoints, landmarks, mesh)
+        problem = _turned_too_far(pose) if apart > MAX_TURNED_UNREST else None
     x0, y0, x1, y1 = (float(value) for value in box)
-    return Face(
+    face = Face(
         box=(x0, y0, x1, y1),
         score=score,
         landmarks=landmarks,
@@ -184,6 +191,7 @@ def _fit(image: RGB, box: Float, around: Float, score: float, keypoints: Float, 
         shown=shown,
         problem=problem,
     )
+    return face, unrest
 
 
 def _shown(box: Float, landmarks: Float, shape: tuple[int, ...]) -> float:
@@ -233,6 +241,6 @@ def _turned_unrest(image: RGB, box: Float, keypoints: Float, landmarks: Float, m
 
     corners = there(box.reshape(2, 2))
     mirrored_box = np.array([corners[1, 0], corners[0, 1], corners[0, 0], corners[1, 1]], np.float32)
-    points, _ = find_landmarks(mirrored, mirrored_box, there(keypoints)[[1, 0, 2, 4, 3]], mesh)
+    points, _ = find_landmarks(Pyramid(mirrored), mirrored_box, there(keypoints)[[1, 0, 2, 4, 3]], mesh)
     apart = points[:MESH_POINTS, :2][mirror()] - there(landmarks[:MESH_POINTS, :2])
     return float(np.linalg.norm(apart, axis=1).mean() / eye_distance(landmarks))

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from mien.engine.arrays import RGB, Float
+from mien.engine.arrays import Float
 from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
+from mien.engine.scaling import Pyramid
 
 CROP = 224
 CROP_EXTENT = 1.4
@@ -13,7 +14,7 @@ SAME_PERSON = 0.674
 """Cosine at which false matches and false rejections are equally frequent (2.3 % each on frontal faces)."""
 
 
-def embed(image: RGB, landmarks: Float, network: Network) -> Float:
+def embed(picture: Pyramid, landmarks: Float, network: Network) -> Float:
     """float32[1024] of unit length; compare two by their dot product."""
-    crop = warp_crop(image, aligned_crop(landmarks.astype(np.float64), CROP, CROP_EXTENT), CROP)
+    crop = warp_crop(picture, aligned_crop(landmarks.astype(np.float64), CROP, CROP_EXTENT), CROP)
     return np.asarray(network(crop[None].astype(np.float32))["embedding"][0])

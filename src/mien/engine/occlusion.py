@@ -14,6 +14,7 @@ from mien.engine.geometry import smoothstep
 from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
 from mien.engine.raster import Raster
+from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene
 from mien.engine.topology import (
     LEFT_EYE,
@@ -110,7 +111,7 @@ def find_covering(scene: Scene, source: Occlusion, source_points: Float, network
     """
     raster = scene.raster
     corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
-    target = find_occlusion(scene.bent, scene.points[:, :2] + corner, network)
+    target = find_occlusion(Pyramid(scene.bent), scene.points[:, :2] + corner, network)
     front, beard = target.on_cells(raster, corner)
     rows, columns = raster.ids.shape
     guide = np.asarray(cv2.resize(scene.face, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
@@ -121,7 +122,7 @@ def find_covering(scene: Scene, source: Occlusion, source_points: Float, network
     return Covering(front, beard, hidden, beards)
 
 
-def find_source_occlusion(picture: RGB, points: Float, network: Network) -> Occlusion:
+def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
     """`find_occlusion` with wider covers: of a source nothing is lost where a little more is thought hidden;
     the rim of a fringe would show."""
     found = find_occlusion(picture, points, network)
@@ -129,8 +130,8 @@ def find_source_occlusion(picture: RGB, points: Float, network: Network) -> Occl
     return replace(found, covers=np.asarray(cv2.blur(wide, (3, 3)), np.float32))
 
 
-def find_occlusion(picture: RGB, points: Float, network: Network) -> Occlusion:
-    """Of the face with the mesh `points`, float32[478, ≥2], in `picture`, uint8[H, W, 3] RGB."""
+def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
+    """Of the face with the mesh `points`, float32[478, ≥2], in `picture`."""
     crop_from_picture = aligned_crop(points, CROP, EXTENT)
     crop = warp_crop(picture, crop_from_picture, CROP)
     outline = face_outline(moved(points[:MESH_POINTS], crop_from_picture), CROP)

@@ -1,6 +1,7 @@
 """The result's mesh drawn on a grid of cells: whatever is known at its points is then known everywhere."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -29,24 +30,36 @@ class Raster:
 
     def interpolate(self, values: Float) -> Float:
         """Values at the mesh's points, [468, K], spread over the cells: float32[rows, columns, K]."""
-        affine = self._affine(values)
+        by_x, by_y, constant = self._affine(values)
         rows, columns = self.ids.shape
-        x = np.arange(columns, dtype=np.float32)[None, :, None]
-        y = np.arange(rows, dtype=np.float32)[:, None, None]
-        picked = affine[np.maximum(self.ids, 0)]  # rows,columns,K,3
-        spread: Float = picked[..., 0] * x + picked[..., 1] * y + picked[..., 2]
+        spread = np.take(by_x, self._triangle, axis=0)
+        spread *= np.arange(columns, dtype=np.float32)[None, :, None]
+        down = np.take(by_y, self._triangle, axis=0)
+        down *= np.arange(rows, dtype=np.float32)[:, None, None]
+        spread += down
+        spread += np.take(constant, self._triangle, axis=0)
         return spread
 
-    def _affine(self, values: Float) -> Float:
-        """Per triangle: value = a·x + b·y + c; float32[898, K, 3]."""
+    @cached_property
+    def _triangle(self) -> Index:
+        """int[rows, columns]: `ids` with some triangle everywhere."""
+        return np.maximum(self.ids, 0).astype(np.intp)
+
+    @cached_property
+    def _from_corners(self) -> Float:
+        """float64[898, 3, 3]: what turns the values at a triangle's corners into its affine function. A
+        triangle that is seen edge-on has one value for all of it."""
         corners = np.concatenate([self.points[triangles()], np.ones((len(triangles()), 3, 1))], axis=2)
         flat = np.abs(np.linalg.det(corners)) < 1e-3
         corners[flat] = np.eye(3)
-        at_corners = values[triangles()]  # 898,3,K
-        affine = np.linalg.solve(corners, at_corners).transpose(0, 2, 1)
-        affine[flat] = 0  # seen edge-on: one value for all of it
-        affine[flat, :, 2] = at_corners[flat].mean(axis=1)
-        return affine.astype(np.float32)
+        inverse = np.linalg.inv(corners)
+        inverse[flat] = [[0, 0, 0], [0, 0, 0], [1 / 3, 1 / 3, 1 / 3]]
+        return np.asarray(inverse)
+
+    def _affine(self, values: Float) -> tuple[Float, Float, Float]:
+        """Per triangle: value = a·x + b·y + c; a, b and c as float32[898, K]."""
+        affine = (self._from_corners @ values[triangles()]).astype(np.float32)
+        return affine[:, 0].copy(), affine[:, 1].copy(), affine[:, 2].copy()
 
     def coarser(self, every: int) -> "Raster":
         """The same with only one cell of so many."""

@@ -8,6 +8,18 @@ from typing import Any, Literal
 Step = Literal["detecting", "shaping", "texturing", "lighting", "masking", "blending", "reporting"]
 """The steps of a swap, in order."""
 
+WarningCode = Literal[
+    "stranger",
+    "mirrored_right",
+    "mirrored_left",
+    "pose_gap",
+    "low_resolution",
+    "covered",
+    "beard_kept",
+    "weak_likeness",
+]
+"""What a warning is about, in the order in which they are given."""
+
 LOW_RESOLUTION = 2.0
 WIDE_POSE_GAP = 25.0
 MUCH_MIRRORED = 0.15
@@ -39,6 +51,7 @@ class SwapReport:
     beard_kept: the target's beard stayed, because the source has none. pictures: numbers of the source
     pictures that gave the face its proportions; texture_from: which of them gave its skin. strangers: those
     that seem to show somebody else and were left out. warnings: plain sentences for the person who asked.
+    warning_codes: what each of them is about, for programs; they don't change.
     milliseconds: time of each step; that of detecting is for all swaps of a picture together.
     """
 
@@ -56,50 +69,64 @@ class SwapReport:
     texture_from: int
     strangers: tuple[int, ...]
     warnings: tuple[str, ...]
+    warning_codes: tuple[WarningCode, ...]
     milliseconds: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        lists = {name: list(getattr(self, name)) for name in ("pictures", "strangers", "warnings")}
+        names = ("pictures", "strangers", "warnings", "warning_codes")
+        lists = {name: list(getattr(self, name)) for name in names}
         return {**asdict(self), **lists}
 
 
 def assessed(report: SwapReport, source_yaw: float) -> SwapReport:
     """The same report with its quality and its warnings. `source_yaw`: in degrees."""
     quality = QUALITY_OFFSET + sum(weight * getattr(report, name) for name, weight in QUALITY.items())
+    warnings = list(_warnings(report, source_yaw))
     return replace(
         report,
         quality=round(min(1.0, max(0.0, quality)), 3),
-        warnings=tuple(_warnings(report, source_yaw)),
+        warnings=tuple(sentence for _, sentence in warnings),
+        warning_codes=tuple(code for code, _ in warnings),
     )
 
 
-def _warnings(report: SwapReport, source_yaw: float) -> Iterator[str]:
+def _warnings(report: SwapReport, source_yaw: float) -> Iterator[tuple[WarningCode, str]]:
     # For people who see a picture and a face picture, and know nothing of sources and targets.
     for number in report.strangers:
-        yield f"Face picture {number + 1} seems to show somebody else. It was left out."
+        yield "stranger", f"Face picture {number + 1} seems to show somebody else. It was left out."
     if report.mirrored > MUCH_MIRRORED:
-        side = "right" if source_yaw > 0 else "left"
+        is_right = source_yaw > 0
         yield (
-            f"The head in the face picture is turned to the {side}, so {report.mirrored:.0%} of the new face "
-            "was mirrored from its other half. A face picture from the front looks better."
+            "mirrored_right" if is_right else "mirrored_left",
+            f"The head in the face picture is turned to the {'right' if is_right else 'left'}, so "
+            f"{report.mirrored:.0%} of the new face was mirrored from its other half. A face picture from "
+            "the front looks better.",
         )
     if report.pose_gap > WIDE_POSE_GAP:
         yield (
+            "pose_gap",
             f"The two heads are turned {report.pose_gap:.0f}° apart. A face picture with a more similar view "
-            "looks better."
+            "looks better.",
         )
     if report.resolution_gap > LOW_RESOLUTION:
         yield (
+            "low_resolution",
             f"The face in the face picture is {report.resolution_gap:.1f} times smaller than the one in the "
-            "picture. A larger face picture brings more detail."
+            "picture. A larger face picture brings more detail.",
         )
     if report.covered > MUCH_COVERED:
-        yield f"Something covers about {report.covered:.0%} of the face in the picture. It was left in front."
+        yield (
+            "covered",
+            f"Something covers about {report.covered:.0%} of the face in the picture. It was left in front.",
+        )
     if report.beard_kept:
-        yield "The beard in the picture was kept, since the face picture shows none."
+        yield "beard_kept", "The beard in the picture was kept, since the face picture shows none."
     if report.similarity_to_source < WEAK_SIMILARITY:
-        yield "The result resembles the face picture only weakly. Try a sharper one from the front."
+        yield (
+            "weak_likeness",
+            "The result resembles the face picture only weakly. Try a sharper one from the front.",
+        )
 
 
 class Stopwatch:

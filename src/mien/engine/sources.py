@@ -6,12 +6,13 @@ from functools import cached_property
 
 import numpy as np
 
-from mien.engine.arrays import RGB, Float
+from mien.engine.arrays import Float
 from mien.engine.faces import Face, PictureFaces
 from mien.engine.identity import embed
 from mien.engine.models import Network
 from mien.engine.occlusion import Occlusion, find_source_occlusion
 from mien.engine.pose import Pose, angle_between
+from mien.engine.scaling import Pyramid
 
 STRANGER = 0.55
 """Cosine to the first picture below which a picture seems to show somebody else. Of ten people's pictures,
@@ -33,7 +34,7 @@ class SourcePicture:
     """number: which of the pictures it is. embedding: float32[1024] of unit length."""
 
     number: int
-    image: RGB
+    picture: Pyramid
     face: Face
     embedding: Float
     occluder: Network
@@ -41,7 +42,7 @@ class SourcePicture:
     @cached_property
     def occlusion(self) -> Occlusion:
         """What stands in front of the face: looked for once, and only in pictures that give texture."""
-        return find_source_occlusion(self.image, self.face.landmarks, self.occluder)
+        return find_source_occlusion(self.picture, self.face.landmarks, self.occluder)
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def find_source(
     Raises as `PictureFaces.usable` does.
     """
     first = pictures[0].usable(index, "source", swap, 0 if len(pictures) > 1 else None)
-    image = pictures[0].image
-    shown = [SourcePicture(0, image, first, embed(image, first.landmarks, embedder), occluder)]
+    picture = pictures[0].picture
+    shown = [SourcePicture(0, picture, first, embed(picture, first.landmarks, embedder), occluder)]
     for number, faces in enumerate(pictures[1:], start=1):
         shown.append(_most_alike(shown[0], faces, number, embedder, occluder, swap))
     same = tuple(picture for picture in shown if picture.embedding @ shown[0].embedding >= STRANGER)
@@ -103,7 +104,7 @@ def _most_alike(
     if not usable:
         faces.usable(0, "source", swap, number)
     candidates = [
-        SourcePicture(number, faces.image, face, embed(faces.image, face.landmarks, embedder), occluder)
+        SourcePicture(number, faces.picture, face, embed(faces.picture, face.landmarks, embedder), occluder)
         for face in usable
     ]
     return max(candidates, key=lambda candidate: float(candidate.embedding @ first.embedding))

@@ -21,6 +21,7 @@ from mien.engine.neighbours import Neighbour, neighbours_of
 from mien.engine.occlusion import find_covering
 from mien.engine.pose import angle_between
 from mien.engine.report import Step, Stopwatch, SwapReport, assessed
+from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
 from mien.engine.texture import cut_source, texture_layers
@@ -74,8 +75,8 @@ class SwapsResult:
 
     image: RGB
     reports: tuple[SwapReport, ...]
-    identities: tuple[SwapIdentity, ...]
     boxes: Float
+    identities: tuple[SwapIdentity, ...]
 
 
 class FaceSwapper:
@@ -97,7 +98,7 @@ class FaceSwapper:
 
     def identify(self, image: RGB, face: Face) -> Float:
         """Whose face that is: float32[1024] of unit length; compare two by their dot product."""
-        return embed(image, face.landmarks, self._embedder)
+        return embed(Pyramid(image), face.landmarks, self._embedder)
 
     def swap(
         self,
@@ -160,7 +161,7 @@ class FaceSwapper:
         for one in swapped:
             one.scene.put_into(image, one.face)
         reported = [
-            self._report(target, image, one, len(theirs), clock)
+            self._report(theirs.picture, image, one, len(theirs), clock)
             for one, clock in zip(swapped, clocks, strict=True)
         ]
         reports, identities = tuple(zip(*reported, strict=True))
@@ -189,11 +190,11 @@ class FaceSwapper:
         return sources
 
     def _report(
-        self, target: RGB, image: RGB, swapped: "SwappedFace", faces: int, clock: Stopwatch
+        self, target: Pyramid, image: RGB, swapped: "SwappedFace", faces: int, clock: Stopwatch
     ) -> tuple[SwapReport, SwapIdentity]:
         clock.start("reporting")
         before = embed(target, swapped.theirs.landmarks, self._embedder)
-        after = embed(image, swapped.points, self._embedder)
+        after = embed(Pyramid(image), swapped.points, self._embedder)
         clock.stop()
         ours = swapped.ours.face
         report = SwapReport(
@@ -211,6 +212,7 @@ class FaceSwapper:
             texture_from=swapped.ours.number,
             strangers=swapped.source.strangers,
             warnings=(),
+            warning_codes=(),
             milliseconds=clock.milliseconds,
         )
         return assessed(report, ours.yaw), SwapIdentity(swapped.source.embedding, before)
@@ -258,7 +260,7 @@ def swap_face(
     covering = find_covering(scene, ours.occlusion, mesh, network)
 
     clock.start("texturing")
-    patch = cut_source(ours.image, mesh, scene.eye_distance / ours.face.eye_distance)
+    patch = cut_source(ours.picture, mesh, scene.eye_distance / ours.face.eye_distance)
     layers = texture_layers(scene.raster, theirs.landmarks, patch, covering.hidden)
 
     clock.start("lighting")
@@ -286,7 +288,7 @@ def swap_face(
 
     clock.start("blending")
     matched = match_detail(relit, scene.face, mask > 0.9)
-    keep_eyes(matched, scene.raster, scene.points, target, theirs.landmarks, ours.image, mesh)
+    keep_eyes(matched, scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh)
     if is_grey(scene.bent):
         matched = without_colour(matched)
     face = blend(matched, scene.face, mask)

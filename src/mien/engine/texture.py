@@ -12,6 +12,7 @@ from mien.engine.arrays import RGB, Float
 from mien.engine.geometry import normals, smoothstep
 from mien.engine.mouth import tuck_lips
 from mien.engine.raster import Raster
+from mien.engine.scaling import Pyramid
 from mien.engine.topology import MESH_POINTS, mirror, sideways
 
 MIRROR_FROM = 0.02
@@ -39,16 +40,20 @@ class SourcePatch:
     scale: float
 
 
-def cut_source(image: RGB, points: Float, scale: float) -> SourcePatch:
+def cut_source(picture: Pyramid, points: Float, scale: float) -> SourcePatch:
     """Cut the face out; average it down where the result is smaller, or fine detail would alias."""
+    halvings = picture.halvings(scale)
+    image = picture.level(halvings)
+    outer = (points[:, :2] + 0.5) / 2**halvings - 0.5
     height, width = image.shape[:2]
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    low, high = outer.min(axis=0), outer.max(axis=0)
     margin = 0.15 * (high - low).max()
     left, top = np.clip(np.floor(low - margin).astype(int), 0, [width - 2, height - 2])
     right, bottom = np.clip(np.ceil(high + margin).astype(int), [left + 2, top + 2], [width, height])
-    patch, moved = image[top:bottom, left:right], points[:, :2] - [left, top]
-    if scale < 0.9:
-        columns, rows = (max(2, round(side * scale)) for side in (right - left, bottom - top))
+    patch, moved = image[top:bottom, left:right], outer - [left, top]
+    rest = scale * 2**halvings
+    if rest < 0.9:
+        columns, rows = (max(2, round(side * rest)) for side in (right - left, bottom - top))
         zoom = np.array([columns / (right - left), rows / (bottom - top)])
         patch = cv2.resize(patch, (columns, rows), interpolation=cv2.INTER_AREA)
         moved = (moved + 0.5) * zoom - 0.5
