@@ -18,11 +18,11 @@ from PIL import Image
 
 import mien
 from mien import FaceSwapper
-from mien.detection import detectors as module
 from mien.detection.detectors import Detectors
 from mien.errors import ImageInvalid, ImageTooLarge, InternalError, Unavailable
 from mien.images.codec import decode, encode
 from mien.settings import Settings, load_settings
+from mien.tasks import inspectors
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ async def test_a_process_is_started_when_it_is_needed_and_ended_when_it_is_not(
     fresh: Detectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = processes()
-    monkeypatch.setattr(module, "_IDLE", 0.5)
+    monkeypatch.setattr(inspectors, "_IDLE", 0.5)
     await faces(fresh, BLANK)
     await faces(fresh, BLANK)
     assert len(processes()) == len(before) + 1

@@ -1,25 +1,9 @@
-"""Detector processes as an API process sees them: started when they are needed, ended when they aren't."""
+"""Detector processes as an API process sees them."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
-from mien.errors import ImageInvalid, ImageTooLarge, InternalError, TaskError, Unavailable
-from mien.settings import Settings
-from mien.tasks.engine_child import EngineChild, EngineDied, spawn
-
-logger = structlog.get_logger(__name__)
-
-_PLACES = 16
-"""Requests that may be under way for each detector: each may hold a picture in memory."""
-_IDLE = 60.0  # seconds; then a process gives its memory, about 200 MB, back
-_START_TIMEOUT = 60.0  # seconds; a cold disk is slow
-
-_ERRORS: dict[str, type[TaskError]] = {error.type: error for error in (ImageInvalid, ImageTooLarge)}
+from mien.tasks.inspectors import Inspectors
 
 
 @dataclass(frozen=True)
@@ -30,97 +14,21 @@ class Found:
     """A JPEG file."""
 
 
-class Detectors:
-    """Up to `settings.detectors` processes; one that dies or takes too long costs its own picture only.
+class Detectors(Inspectors):
+    """They find the faces of pictures."""
 
-    async with detectors.place():               # before a picture is fetched
-        found = await detectors.detect(…)
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._places = _PLACES * settings.detectors
-        self._free = asyncio.Semaphore(settings.detectors)
-        # Those that were used longest ago come first, and so do their endings.
-        self._idle: list[tuple[EngineChild, asyncio.TimerHandle]] = []
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """A place in the queue. Raises `Unavailable` when it is long."""
-        if self._places == 0:
-            raise Unavailable("Too many pictures wait to be looked at. Try again in a moment.")
-        self._places -= 1
-        try:
-            yield
-        finally:
-            self._places += 1
+    module = "mien.detection.process"
 
     async def detect(self, picture: bytes, *, annotate: bool, log: dict[str, str]) -> Found:
-        """Decode the file `picture` and find its faces; `log` is what the process's log lines carry.
-
-        Raises `ImageInvalid` and `ImageTooLarge`, and `Unavailable` or `InternalError` when the process takes
-        too long or dies, and is killed.
-        """
-        limit = self._settings.detect_timeout.total_seconds()
-        try:
-            async with self._take() as child, asyncio.timeout(limit):
-                await child.send({"annotate": annotate, "log": log}, picture)
-                head, blobs = await child.receive()
-        except TimeoutError:
-            logger.warning("detector took too long", **log)
-            raise Unavailable(
-                "Looking at the picture took too long. Send a smaller one, or try again later."
-            ) from None
-        except EngineDied:
-            logger.warning("detector died", **log)
-            raise InternalError(
-                "The program that looks at pictures broke down on this one. Save it again with another "
-                "program and send that."
-            ) from None
-        if head["kind"] == "error":
-            raise _ERRORS[head["type"]](head["message"], param="image")
+        """The faces of the file `picture`. Raises what `ask` raises."""
+        head, blobs = await self.ask({"identify": False, "annotate": annotate}, picture, log)
         return Found(head["found"], blobs[0] if blobs else None)
 
-    async def close(self) -> None:
-        """End the idle processes."""
-        children = [child for child, _ in self._idle]
-        while self._idle:
-            self._end_oldest()
-        await asyncio.gather(*(child.process.wait() for child in children))
+    async def identify(self, picture: bytes, *, log: dict[str, str]) -> bytes:
+        """Whose face the file `picture` shows: an embedding, as `mien.safety.likeness.pack` packs it.
 
-    @asynccontextmanager
-    async def _take(self) -> AsyncIterator[EngineChild]:
-        """A process of one's own; it's killed unless all goes well."""
-        async with self._free:
-            child = self._warm() or await self._start()
-            try:
-                yield child
-            except BaseException:
-                child.kill()
-                raise
-            self._idle.append((child, asyncio.get_running_loop().call_later(_IDLE, self._end_oldest)))
-
-    def _warm(self) -> EngineChild | None:
-        """The process that was used last, so that others grow old."""
-        while self._idle:
-            child, ending = self._idle.pop()
-            ending.cancel()
-            if child.alive:
-                return child
-        return None
-
-    def _end_oldest(self) -> None:
-        child, ending = self._idle.pop(0)
-        ending.cancel()
-        child.kill()
-
-    async def _start(self) -> EngineChild:
-        child = EngineChild(await spawn("mien.detection.process", self._settings))
-        try:
-            async with asyncio.timeout(_START_TIMEOUT):
-                await child.receive()
-        except BaseException:
-            child.kill()
-            raise
-        logger.info("detector started", child=child.process.pid)
-        return child
+        Raises `NoFaceFound`, `FaceUnusable` for a face that isn't clear or isn't the only one, and what `ask`
+        raises.
+        """
+        _, (embedding,) = await self.ask({"identify": True}, picture, log)
+        return embedding

@@ -4,19 +4,16 @@ Run as `python -m mien.detection.process '{"threads": 2, …}'` with frames on s
 database, no network and no secret. It ends when its stdin does.
 """
 
-from typing import Any, BinaryIO
-
-import structlog
+from typing import Any
 
 from mien import Face, FaceSwapper
 from mien.engine.arrays import RGB
-from mien.errors import TaskError
+from mien.errors import FaceUnusable, NoFaceFound
 from mien.images.annotation import Label, annotate
-from mien.images.codec import DecodeLimits, decode, encode
-from mien.tasks import frames
+from mien.images.codec import decode, encode
+from mien.safety.likeness import pack
 from mien.tasks.engine_setup import set_up
-
-logger = structlog.get_logger(__name__)
+from mien.tasks.inspection import serve
 
 _BYTES_PER_PIXEL = 40
 """Memory that a picture may take. Decoding and looking at 40 megapixels takes up to 17, of any format that is
@@ -25,31 +22,37 @@ _BYTES_BESIDE = 300_000_000
 
 
 def main() -> None:
-    engine = set_up(bytes_per_pixel=_BYTES_PER_PIXEL, bytes_beside=_BYTES_BESIDE)
-    while True:
-        head, (data,) = engine.requests.get()
-        with structlog.contextvars.bound_contextvars(**head["log"]):
-            try:
-                _answer(engine.swapper, engine.limits, head["annotate"], data, engine.replies)
-            except Exception:
-                # Nobody knows what state this process is in now; the next picture gets a fresh one.
-                logger.exception("detection crashed")
-                raise SystemExit(1) from None
+    engine = set_up()
+    swapper = FaceSwapper(threads=engine.threads)
+    engine.ready(bytes_per_pixel=_BYTES_PER_PIXEL, bytes_beside=_BYTES_BESIDE)
+
+    def answer(question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+        picture = decode(data, engine.limits, param="image")
+        faces = swapper.detect(picture.rgb)
+        if question["identify"]:
+            return {"kind": "identified"}, [pack(swapper.identify(picture.rgb, _only_face(faces)))]
+        height, width = picture.rgb.shape[:2]
+        found = {"width": width, "height": height, "faces": [_described(face) for face in faces]}
+        drawing = (
+            [encode(_drawn(picture.rgb, faces), "jpg", alpha=picture.alpha)] if question["annotate"] else []
+        )
+        return {"kind": "found", "found": found}, drawing
+
+    serve(engine, answer)
 
 
-def _answer(
-    swapper: FaceSwapper, limits: DecodeLimits, annotated: bool, data: bytes, replies: BinaryIO
-) -> None:
-    try:
-        picture = decode(data, limits, param="image")
-    except TaskError as error:
-        frames.write(replies, {"kind": "error", "type": error.type, "message": error.message})
-        return
-    faces = swapper.detect(picture.rgb)
-    height, width = picture.rgb.shape[:2]
-    found = {"width": width, "height": height, "faces": [_described(face) for face in faces]}
-    drawing = [encode(_drawn(picture.rgb, faces), "jpg", alpha=picture.alpha)] if annotated else []
-    frames.write(replies, {"kind": "found", "found": found}, *drawing)
+def _only_face(faces: tuple[Face, ...]) -> Face:
+    """Raises `NoFaceFound` and `FaceUnusable`."""
+    if not faces:
+        raise NoFaceFound("No face was found in the picture. Send one that shows your face clearly.")
+    if len(faces) > 1:
+        raise FaceUnusable(
+            f"The picture shows {len(faces)} faces. Send one that shows yours alone, or cut the others off."
+        )
+    (face,) = faces
+    if face.problem:
+        raise FaceUnusable(f"The face in the picture can't be used: {face.problem}")
+    return face
 
 
 def _drawn(rgb: RGB, faces: tuple[Face, ...]) -> RGB:

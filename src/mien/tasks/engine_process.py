@@ -44,7 +44,9 @@ class _Stopped(Exception):
 
 
 def main() -> None:
-    engine = set_up(bytes_per_pixel=_BYTES_PER_PIXEL, bytes_beside=_BYTES_BESIDE)
+    engine = set_up()
+    swapper = FaceSwapper(threads=engine.threads)
+    engine.ready(bytes_per_pixel=_BYTES_PER_PIXEL, bytes_beside=_BYTES_BESIDE)
     requests, replies = engine.requests, engine.replies
     while True:
         head, blobs = requests.get()
@@ -55,7 +57,7 @@ def main() -> None:
         with structlog.contextvars.bound_contextvars(**head["log"]):
             try:
                 answer = _swap(
-                    engine.swapper,
+                    swapper,
                     engine.limits,
                     head["parameters"],
                     pictures,

@@ -4,13 +4,13 @@ import json
 import queue
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 
-from mien import FaceSwapper
-from mien.images.codec import DecodeLimits
+from mien.images.headers import DecodeLimits
 from mien.tasks import frames
 from mien.tasks.memory_limit import limit_memory
 from mien.telemetry import configure_logging
@@ -18,18 +18,25 @@ from mien.telemetry import configure_logging
 
 @dataclass(frozen=True)
 class EngineSetup:
-    swapper: FaceSwapper
+    threads: int
+    config: Mapping[str, Any]
+    """What else `spawn` gave."""
     limits: DecodeLimits
     requests: "queue.Queue[frames.Frame]"
     replies: BinaryIO
 
+    def ready(self, *, bytes_per_pixel: int, bytes_beside: int) -> None:
+        """Say that the process has loaded what it needs.
 
-def set_up(*, bytes_per_pixel: int, bytes_beside: int) -> EngineSetup:
-    """Take what `mien.tasks.engine_child.spawn` gave, and say that the process is ready.
+        From then on it may take `bytes_beside` bytes of memory more, and `bytes_per_pixel` for each pixel of
+        the largest picture.
+        """
+        limit_memory(bytes_per_pixel * self.limits.max_pixels + bytes_beside)
+        frames.write(self.replies, {"kind": "ready"})
 
-    From then on it may take `bytes_beside` bytes of memory more, and `bytes_per_pixel` for each pixel of the
-    largest picture.
-    """
+
+def set_up() -> EngineSetup:
+    """Take what `mien.tasks.engine_child.spawn` gave."""
     config = json.loads(sys.argv[1])
     # The parent decides when this ends, also when Ctrl-C goes to the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -37,8 +44,5 @@ def set_up(*, bytes_per_pixel: int, bytes_beside: int) -> EngineSetup:
     requests, replies = frames.take_over_stdio()
     configure_logging(config["log_level"], config["log_format"])
     cv2.setNumThreads(config["threads"])  # for the whole process, so it's set here and nowhere else
-    swapper = FaceSwapper(threads=config["threads"])
     limits = DecodeLimits(max_bytes=config["max_image_bytes"], max_pixels=config["max_pixels"])
-    limit_memory(bytes_per_pixel * limits.max_pixels + bytes_beside)
-    frames.write(replies, {"kind": "ready"})
-    return EngineSetup(swapper, limits, requests, replies)
+    return EngineSetup(config["threads"], config, limits, requests, replies)
