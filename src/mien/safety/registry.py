@@ -55,6 +55,9 @@ class PackedList:
     embeddings: bytes = field(repr=False)
 
 
+EMPTY: Final = PackedList(version=0, ids=(), embeddings=b"")
+
+
 async def register(
     resources: Resources, pictures: Sequence[bytes], read_face: ReadFace, *, client: str
 ) -> Registered:
@@ -108,7 +111,7 @@ class ListReader:
     """The list as a worker has it, read again when it has changed."""
 
     def __init__(self) -> None:
-        self._last = PackedList(version=0, ids=(), embeddings=b"")
+        self._last = EMPTY
 
     async def current(self, resources: Resources) -> PackedList:
         """The list as it's now: one short query, unless it has changed."""

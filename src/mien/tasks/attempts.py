@@ -1,6 +1,7 @@
 """One attempt at one task: from a queued row to a stored picture, or to the reason why there is none."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from uuid import UUID
@@ -89,6 +90,8 @@ async def _swap(resources: Resources, engines: Engines, task: Task) -> None:
     asked_for_engine = perf_counter()
     async with engines.take() as engine:
         timings.add("waiting", perf_counter() - asked_for_engine)
+        # As late as this, so that also those are protected who were listed while the task waited.
+        request = replace(request, listed=await engines.list_reader.current(resources))
         swapped = await engine.swap(request, resources.settings.swap_timeout, _Stages(resources, task))
     timings.milliseconds |= swapped.milliseconds
     await _store(resources, task, swapped, timings)

@@ -56,6 +56,8 @@ async def spawn(module: str, settings: Settings) -> asyncio.subprocess.Process:
         "threads": settings.threads,
         "max_image_bytes": settings.max_image_bytes,
         "max_pixels": settings.max_pixels,
+        "refuse_adult_content": settings.adult_content == "refuse",
+        "alike_from": settings.do_not_swap_similarity,
         "log_level": settings.log_level,
         "log_format": settings.log_format,
     }

@@ -11,6 +11,7 @@ import structlog
 
 from mien.errors import TaskError, Timeout
 from mien.marks.certificates import SigningIdentity
+from mien.safety.registry import EMPTY, ListReader, PackedList
 from mien.settings import Settings
 from mien.tasks.engine_child import EngineChild, EngineDied, spawn
 
@@ -50,6 +51,8 @@ class SwapRequest:
     face_index and pictures."""
     log: Mapping[str, str]
     """What the engine's log lines carry."""
+    listed: PackedList = EMPTY
+    """The do-not-swap list, which is sent on when it's another than the process has."""
     marking: Marking | None = None
     """None leaves the result unmarked."""
 
@@ -71,6 +74,8 @@ class Engine(EngineChild):
 
     busy: bool = False
     """From a swap's request until its last answer."""
+    list_version: int = 0
+    """Of the do-not-swap list that it has; 0 is empty."""
 
     async def until_ready(self) -> None:
         """Wait until the process has loaded its networks. Raises `EngineDied`."""
@@ -97,6 +102,9 @@ class Engine(EngineChild):
 
     async def _swap(self, request: SwapRequest, on_step: Callable[[str], Awaitable[None]]) -> Swapped:
         self.busy = True
+        if request.listed.version != self.list_version:
+            await self.send({"kind": "listed", "ids": request.listed.ids}, request.listed.embeddings)
+            self.list_version = request.listed.version
         await self.send(
             {
                 "kind": "swap",
@@ -168,6 +176,7 @@ class Engines:
     """
 
     def __init__(self) -> None:
+        self.list_reader = ListReader()
         self._free: asyncio.Queue[Engine] = asyncio.Queue()
 
     @classmethod
