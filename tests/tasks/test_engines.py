@@ -84,7 +84,7 @@ async def test_a_swap_tells_its_steps_and_gives_a_picture(engines: Engines) -> N
         "sha256": hashlib.sha256(swapped.picture).hexdigest(),
     }
     assert [report["faces"] >= 1 for report in swapped.reports] == [True]
-    assert list(swapped.milliseconds)[:3] == ["decoding", "detecting", "shaping"]
+    assert list(swapped.milliseconds)[:3] == ["decoding", "checking", "detecting"]
     assert list(swapped.milliseconds)[-1] == "marking"
     assert all(value > 0 for value in swapped.milliseconds.values())
 

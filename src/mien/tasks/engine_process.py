@@ -24,8 +24,11 @@ from mien.marks import label
 from mien.marks.label import Box
 from mien.marks.marking import Making, Marks, mark
 from mien.marks.provenance import Signer
+from mien.safety.adult import AdultContent
+from mien.safety.gate import Gate
+from mien.safety.likeness import FaceList
 from mien.tasks import frames
-from mien.tasks.engine_setup import set_up
+from mien.tasks.engine_setup import EngineSetup, set_up
 from mien.tasks.timings import Timings
 
 logger = structlog.get_logger(__name__)
@@ -45,19 +48,24 @@ class _Stopped(Exception):
 
 def main() -> None:
     engine = set_up()
-    swapper = FaceSwapper(threads=engine.threads)
+    swapper, gate = FaceSwapper(threads=engine.threads), _gate(engine)
     engine.ready(bytes_per_pixel=_BYTES_PER_PIXEL, bytes_beside=_BYTES_BESIDE)
     requests, replies = engine.requests, engine.replies
     while True:
         head, blobs = requests.get()
-        if head["kind"] == "stop":
-            continue  # the swap that was meant has ended
+        match head["kind"]:
+            case "stop":
+                continue  # the swap that was meant has ended
+            case "listed":
+                gate.listed = FaceList.unpack(head["ids"], blobs[0])
+                continue
         pictures = dict(zip(head["pictures"], blobs, strict=True))
         on_step = _announcer(requests, lambda step: frames.write(replies, {"kind": "step", "step": step}))
         with structlog.contextvars.bound_contextvars(**head["log"]):
             try:
                 answer = _swap(
                     swapper,
+                    gate,
                     engine.limits,
                     head["parameters"],
                     pictures,
@@ -69,6 +77,11 @@ def main() -> None:
                 logger.exception("swap crashed")
                 raise SystemExit(1) from None
         frames.write(replies, *answer)
+
+
+def _gate(engine: EngineSetup) -> Gate:
+    adult = AdultContent(engine.threads) if engine.config["refuse_adult_content"] else None
+    return Gate(adult, engine.config["alike_from"])
 
 
 def _announcer(
@@ -86,6 +99,7 @@ def _announcer(
 
 def _swap(
     swapper: FaceSwapper,
+    gate: Gate,
     limits: DecodeLimits,
     parameters: Mapping[str, Any],
     pictures: Mapping[str, bytes],
@@ -99,6 +113,8 @@ def _swap(
         with timings.timed("decoding"):
             decoded = _decode(pictures, limits)
         target = decoded.pop("image")
+        with timings.timed("checking"):
+            is_doubtful = gate.check_target(target.rgb)
         # One picture in several swaps stays one array, which the engine looks at once.
         sources = {field: picture.rgb for field, picture in decoded.items()}
         result = swapper.swap_faces(
@@ -115,6 +131,10 @@ def _swap(
         )
         reports = [report.to_dict() for report in result.reports]
         timings.add_reports(reports)
+        with timings.timed("checking"):
+            gate.check_identities(result.identities)
+            if is_doubtful:
+                gate.check_result(result.image)
         on_step("marking")
         with timings.timed("marking"):
             rgb, alpha = shrink(result.image, target.alpha, parameters["max_size"])
