@@ -85,13 +85,14 @@ class Task(Base):
     result_bytes: Mapped[int | None] = mapped_column(
         BigInteger, Computed("(result ->> 'bytes')::bigint", persisted=True)
     )
-    """Of `result`, so that an index knows how many there are."""
+    """Of `result`, as `error_type` is of `error`: so that an index knows them."""
     reports: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     """What the engine measured, swap by swap."""
     timings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """Milliseconds of the winning attempt's steps, in their order, which JSONB wouldn't keep."""
     error: Mapped[dict[str, Any] | None]
     """type, message, param"""
+    error_type: Mapped[str | None] = mapped_column(Computed("error ->> 'type'", persisted=True))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deadline_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
@@ -125,7 +126,7 @@ class Task(Base):
             "uq_tasks_result_key", "result_key", unique=True, postgresql_where=text("result_key IS NOT NULL")
         ),
         Index("ix_tasks_expires_at", "expires_at", postgresql_where=text("result_key IS NOT NULL")),
-        Index("ix_tasks_completed_at_state", "completed_at", "state"),
+        Index("ix_tasks_endings", "completed_at", "state", "error_type"),
         Index("ix_tasks_result_bytes", "result_bytes", postgresql_where=text("result_key IS NOT NULL")),
     )
 

@@ -108,14 +108,13 @@ async def ended(session: AsyncSession, within: timedelta) -> Ended:
 
 async def failures(session: AsyncSession, within: timedelta) -> Sequence[Failures]:
     """What failed lately, by the type of the error, the most frequent first; canceled tasks didn't fail."""
-    type_ = Task.error["type"].as_string()
     rows = await session.execute(
-        select(type_, func.count(), func.max(Task.completed_at))
+        select(Task.error_type, func.count(), func.max(Task.completed_at))
         .where(Task.state == State.FAILED, Task.completed_at > func.now() - within)
-        .group_by(type_)
-        .order_by(func.count().desc(), type_)
+        .group_by(Task.error_type)
+        .order_by(func.count().desc(), Task.error_type)
     )
-    return [Failures(*row) for row in rows]
+    return [Failures(type, tasks, latest) for type, tasks, latest in rows if type and latest]
 
 
 async def storage(session: AsyncSession) -> Storage:

@@ -1,4 +1,4 @@
-"""Whatever an administrator does leaves a line in the audit log: by a page, over HTTP, on the command line."""
+"""Whatever an administrator does leaves a line in the audit log: by page, HTTP or command line."""
 
 import json
 import re

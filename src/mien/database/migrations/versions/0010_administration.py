@@ -11,13 +11,12 @@ down_revision = "0009"
 def upgrade() -> None:
     _create_audit_log()
     # How tasks ended lately, and how many bytes are kept, are then read from indexes alone.
-    op.create_index("ix_tasks_completed_at_state", "tasks", ["completed_at", "state"])
-    op.add_column(
-        "tasks",
-        sa.Column(
-            "result_bytes", sa.BigInteger(), sa.Computed("(result ->> 'bytes')::bigint", persisted=True)
-        ),
-    )
+    for name, kind, computed in (
+        ("result_bytes", sa.BigInteger(), "(result ->> 'bytes')::bigint"),
+        ("error_type", sa.String(), "error ->> 'type'"),
+    ):
+        op.add_column("tasks", sa.Column(name, kind, sa.Computed(computed, persisted=True)))
+    op.create_index("ix_tasks_endings", "tasks", ["completed_at", "state", "error_type"])
     op.create_index(
         "ix_tasks_result_bytes",
         "tasks",
