@@ -272,35 +272,46 @@ def worker(data_dir: str | None, workers: int | None) -> None:
 
 
 class _LazyGroup(click.Group):
-    """Commands that lie with what they are about, in a module that is imported when one of them is wanted."""
+    """Commands that lie with what they are about, in modules that are imported when one of them is wanted."""
 
-    def __init__(self, module: str, name: str, help: str, extra: str = "server") -> None:
+    def __init__(self, name: str, help: str, *modules: str, extra: str = "server") -> None:
         super().__init__(name, help=help)
-        self._module, self._extra = module, extra
+        self._modules, self._extra = modules, extra
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return self._group().list_commands(ctx)
+        return [name for group in self._groups() for name in group.list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return self._group().get_command(ctx, cmd_name)
+        found = (group.get_command(ctx, cmd_name) for group in self._groups())
+        return next((command for command in found if command), None)
 
-    def _group(self) -> click.Group:
+    def _groups(self) -> list[click.Group]:
         with _packages_of(self._extra):
-            group: click.Group = importlib.import_module(self._module).group
-        return group
+            return [importlib.import_module(module).group for module in self._modules]
 
 
 main.add_command(
     _LazyGroup(
-        "mien.accounts.commands", "accounts", "Make, list, disable and invite accounts of the service."
+        "accounts",
+        "Make, list, disable, export and delete accounts of the service.",
+        "mien.accounts.commands",
+        "mien.privacy.commands",
     )
 )
 
 main.add_command(
-    _LazyGroup("mien.billing.commands", "credits", "Grant, show and audit credits; confirm payments.")
+    _LazyGroup("credits", "Grant, show and audit credits; confirm payments.", "mien.billing.commands")
 )
 
-main.add_command(_LazyGroup("mien.client.commands", "remote", "Face swaps by a service.", extra="client"))
+main.add_command(_LazyGroup("storage", "Keys that encrypt what is stored.", "mien.privacy.storage_commands"))
+
+main.add_command(
+    _LazyGroup("do-not-swap", "Faces that the service doesn't swap.", "mien.safety.registry_commands")
+)
+
+main.add_command(_LazyGroup("trail", "The trail of who made what.", "mien.safety.trail_commands"))
+
+main.add_command(_LazyGroup("remote", "Face swaps by a service.", "mien.client.commands", extra="client"))
 
 
 @contextmanager

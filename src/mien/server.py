@@ -24,7 +24,12 @@ from mien.http.authentication import Authentication
 from mien.http.errors import add_error_handlers
 from mien.http.middleware import BodyLimits, RequestContext
 from mien.http.openapi import describe
+from mien.privacy import deletion
+from mien.privacy import endpoints as privacy
 from mien.resources import Resources, open_resources
+from mien.safety import administration as safety_administration
+from mien.safety import endpoints as safety
+from mien.safety import trail
 from mien.settings import Settings
 from mien.tasks import endpoints as tasks
 from mien.tasks import reaper, sweeper
@@ -40,6 +45,7 @@ from mien.webhooks import reaper as deliveries
 
 _SWEEP = timedelta(minutes=10)
 _TIDY = timedelta(hours=1)
+_FINISH = timedelta(minutes=1)
 # Requests without pictures are small.
 _BODY_LIMIT = 64_000
 
@@ -67,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
                 by_key=authentication.by_key(resources),
                 by_session=authentication.by_session(resources),
                 public_url=settings.public_url,
-                open_paths=accounts.OPEN_PATHS,
+                open_paths=accounts.OPEN_PATHS | safety.OPEN_PATHS,
             ),
             Middleware(
                 BodyLimits,
@@ -76,6 +82,8 @@ def create_app(settings: Settings) -> FastAPI:
                     detection.FACE_DETECT: settings.max_body_bytes,
                     demo.FACE_SWAP: demo.MAX_BODY,
                     demo.FACE_DETECT: demo.MAX_BODY,
+                    safety.DO_NOT_SWAP: settings.max_body_bytes,
+                    safety_administration.DO_NOT_SWAP: settings.max_body_bytes,
                     billing.STRIPE_WEBHOOK: billing.MAX_EVENT,
                     uploads.UPLOADS: settings.max_image_bytes + uploads.FORM_OVERHEAD,
                 },
@@ -96,8 +104,11 @@ def create_app(settings: Settings) -> FastAPI:
         tasks.router,
         detection.router,
         uploads.router,
+        safety.router,
+        safety_administration.router,
         webhooks.router,
         billing.router,
+        privacy.router,
         billing.webhook_router,
         files.router,
         thumbnails.router,
@@ -157,6 +168,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             (sweeper.clean, _SWEEP),
             (annotated.sweep, _SWEEP),
             (upkeep.tidy, _TIDY),
+            (trail.forget_old, _TIDY),
+            (deletion.finish, _FINISH),
         )
     ]
     keepers.append(asyncio.create_task(app.state.watch.keep_watching()))

@@ -148,6 +148,10 @@ class Act(StrEnum):
     ORDER_CONFIRMED = "order.confirmed"
     ORDER_CANCELED = "order.canceled"
     ORDER_REFUNDED = "order.refunded"
+    FACE_LISTED = "face.listed"
+    FACE_UNLISTED = "face.unlisted"
+    TRAIL_READ = "trail.read"
+    """Who made what was looked at."""
 
 
 class AuditLine(Base):

@@ -155,14 +155,7 @@ async def change_password(
 
     Raises `PermissionDenied` if the current password is wrong, and `RateLimited` if it was tried too often.
     """
-    async with resources.sessions() as session:
-        account = (await session.scalars(select(Account).where(Account.id == account_id))).one()
-    if account.email is None:
-        raise Conflict("This account has no password: it has keys only.")
-    tries = _tries(account.email, client)
-    await throttle.take(resources.sessions, tries)
-    if not await passwords.matches(account.password_hash, current):
-        raise PermissionDenied("The current password is wrong.", param="current_password")
+    account = await check_password(resources, account_id, current, client=client, param="current_password")
     password_hash = await passwords.hash_password(new)
     async with resources.sessions.begin() as session:
         changed = await session.scalar(
@@ -174,8 +167,27 @@ async def change_password(
         if changed is None:
             raise PermissionDenied("The password has just been changed.", param="current_password")
         await end_sessions(session, account_id)
-        await throttle.give_back(session, tries)
         return await _open_session(session, resources.settings, changed)
+
+
+async def check_password(
+    resources: Resources, account_id: UUID, password: str, *, client: str, param: str
+) -> Account:
+    """The account, if this is its password; `param` is the field that holds it.
+
+    Raises `PermissionDenied` if it isn't, and `RateLimited` if it was tried too often.
+    """
+    async with resources.sessions() as session:
+        account = (await session.scalars(select(Account).where(Account.id == account_id))).one()
+    if account.email is None:
+        raise Conflict("This account has no password: it has keys only.")
+    tries = _tries(account.email, client)
+    await throttle.take(resources.sessions, tries)
+    if not await passwords.matches(account.password_hash, password):
+        raise PermissionDenied("The current password is wrong.", param=param)
+    async with resources.sessions.begin() as session:
+        await throttle.give_back(session, tries)
+    return account
 
 
 async def resume(session: AsyncSession, settings: Settings, token: str) -> Principal | None:
@@ -249,6 +261,8 @@ async def set_disabled(session: AsyncSession, account: Account, disabled: bool, 
     """
     if disabled == (account.disabled_at is not None):
         return
+    if account.deleted_at:
+        raise Conflict("This account was deleted, which can't be undone.")
     account.disabled_at = datetime.now(UTC) if disabled else None
     if disabled:
         await end_sessions(session, account.id)

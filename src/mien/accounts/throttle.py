@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mien.accounts.models import Throttle
+from mien.accounts.tokens import digest
 from mien.errors import RateLimited
 
 
@@ -52,6 +53,12 @@ async def give_back(session: AsyncSession, subjects: Collection[str]) -> None:
 async def clear(session: AsyncSession, subject: str) -> None:
     """Forget a subject's tries."""
     await session.execute(delete(Throttle).where(Throttle.subject == subject))
+
+
+async def clear_all(session: AsyncSession, email: str) -> None:
+    """Forget the tries of all subjects that name this e-mail address, which they do by its hash."""
+    subjects = Throttle.subject.endswith(digest(email).hex())
+    await session.execute(delete(Throttle).where(subjects))
 
 
 async def forget(session: AsyncSession) -> None:

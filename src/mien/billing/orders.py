@@ -72,6 +72,16 @@ async def place(resources: Resources, payments: PaymentProvider, account_id: UUI
     return order
 
 
+async def erase(session: AsyncSession, account_id: UUID) -> None:
+    """Cancel the orders of a deleted account that aren't paid, and forget where they could have been.
+
+    What was ordered and paid stays, as books have to be kept; a payment that still comes is credited.
+    """
+    theirs = update(Order).where(Order.account_id == account_id)
+    await session.execute(theirs.where(Order.state == OrderState.PENDING).values(state=OrderState.CANCELED))
+    await session.execute(theirs.values(checkout_url=None))
+
+
 async def find(session: AsyncSession, account_id: UUID, order_id: UUID) -> Order:
     """An account's own order. Raises `NotFound`, also for somebody else's."""
     order = await session.scalar(select(Order).where(Order.id == order_id, Order.account_id == account_id))

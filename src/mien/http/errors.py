@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -22,6 +23,7 @@ from mien.errors import (
     NotFound,
     PayloadTooLarge,
     RateLimited,
+    SetupError,
     TaskError,
     Unavailable,
 )
@@ -92,6 +94,10 @@ def unexpected(error: Exception) -> ApiError:
     """How an error that nobody raised on purpose is answered: without a word about what it was."""
     if isinstance(error, OperationalError | PoolTimeout):
         return Unavailable("The database can't be reached or is busy. Try again in a moment.")
+    if isinstance(error, IntegrityError) and _was_deleted(error):
+        return AuthenticationError("This account has been deleted.")
+    if isinstance(error, SetupError):
+        return Unavailable("The service is not set up right. Who runs it finds in its log what to do.")
     return InternalError(INTERNAL_MESSAGE)
 
 
@@ -109,6 +115,11 @@ def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def request_id_of(request: Request) -> str:
     """The id that the request came with or was given."""
     return str(request.state.request_id)
+
+
+def _was_deleted(error: IntegrityError) -> bool:
+    """Whether something was added to an account that was deleted meanwhile (revision 0009)."""
+    return isinstance(error.orig, psycopg.Error) and error.orig.diag.constraint_name == "account_is_deleted"
 
 
 def _headers(error: ApiError) -> dict[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from mien.errors import TaskError
 from mien.resources import Resources
 from mien.safety import trail
+from mien.sealing import SealBroken
 from mien.storage import objects
 from mien.tasks import endings, inputs, queries
 from mien.tasks.endings import Result
@@ -19,6 +21,8 @@ from mien.tasks.models import STAGES, Task
 from mien.tasks.timings import Timings
 
 logger = structlog.get_logger(__name__)
+
+_OPERATOR_PAUSE: Final = 10.0  # seconds
 
 
 class AttemptLost(Exception):
@@ -44,6 +48,9 @@ async def attempt(resources: Resources, engines: Engines, worker_id: UUID, task_
         except TaskError as error:
             logger.info("task failed", type=error.type, reason=error.message)
             await _fail(resources, task, error)
+        except SealBroken as error:
+            logger.error("task waits for its pictures", reason=error.message)
+            await _wait_for_operator(resources, task)
         except AttemptLost:
             logger.warning("task was canceled, or given to another worker")
         except asyncio.CancelledError:
@@ -60,6 +67,15 @@ async def give_back(resources: Resources, task: Task) -> None:
         ended = await endings.give_back(resources, session, task)
     if ended:
         await inputs.discard(resources, task.id, task.inputs)
+
+
+async def _wait_for_operator(resources: Resources, task: Task) -> None:
+    """Let somebody else try after a while, until the task's deadline: no try is at fault."""
+    try:
+        await asyncio.sleep(_OPERATOR_PAUSE)
+    finally:
+        async with resources.sessions.begin() as session:
+            await endings.put_back(session, task)
 
 
 async def _fail(resources: Resources, task: Task, error: TaskError) -> None:

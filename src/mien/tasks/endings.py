@@ -83,9 +83,14 @@ async def give_back(resources: Resources, session: AsyncSession, task: Task) -> 
     if task.attempt >= MAX_ATTEMPTS:
         cut_short = TaskInternalError(f"The swap was cut short {task.attempt} times. Try again.")
         return await fail(resources, session, task, cut_short)
+    await put_back(session, task)
+    return False
+
+
+async def put_back(session: AsyncSession, task: Task) -> None:
+    """Queue a running task again."""
     if await queries.queue_again(session, task):
         await jobs.wake(session, task.id)
-    return False
 
 
 async def _give_up(

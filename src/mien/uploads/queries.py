@@ -50,6 +50,16 @@ async def remove_expired(session: AsyncSession, limit: int) -> Sequence[str]:
     return removed.all()
 
 
+async def of_account(session: AsyncSession, account_id: UUID, limit: int) -> Sequence[Upload]:
+    """Uploads of an account, also those that have expired."""
+    return (await session.scalars(select(Upload).where(Upload.account_id == account_id).limit(limit))).all()
+
+
+async def forget(session: AsyncSession, upload_ids: Collection[str]) -> None:
+    """Forget uploads whose objects are gone."""
+    await session.execute(delete(Upload).where(Upload.id.in_(upload_ids)))
+
+
 async def kept(session: AsyncSession, keys: Collection[str]) -> set[str]:
     """Those of `keys` that an upload names."""
     return set(await session.scalars(select(Upload.key).where(Upload.key.in_(keys))))

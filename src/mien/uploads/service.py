@@ -6,6 +6,7 @@ A task that is created copies the pictures that it names: an upload may go at an
 import asyncio
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import BinaryIO
 from uuid import UUID, uuid4
@@ -26,6 +27,7 @@ from mien.uploads.models import Upload
 PREFIX = "uploads/"
 
 _SUFFIX = "_upload"
+_BATCH = 200
 _KEY = re.compile(rf"{PREFIX}[0-9a-f]{{32}}{_SUFFIX}/picture\.[a-z]+")
 # Pictures of one process that are in memory at once, to be checked and stored; the others wait on disk.
 _in_memory = asyncio.Semaphore(4)
@@ -40,9 +42,13 @@ async def create(resources: Resources, account_id: UUID, file: BinaryIO) -> Uplo
         data = await asyncio.to_thread(file.read)
         upload = await asyncio.to_thread(_describe, data, resources.settings)
         await objects.put(resources.store, upload.key, data)
-    async with resources.sessions.begin() as session:
-        upload.account_id = account_id
-        await queries.add(session, upload, await _lifetime(session, resources.settings, account_id))
+    try:
+        async with resources.sessions.begin() as session:
+            upload.account_id = account_id
+            await queries.add(session, upload, await _lifetime(session, resources.settings, account_id))
+    except BaseException:
+        await objects.delete(resources.store, [upload.key])
+        raise
     return upload
 
 
@@ -55,6 +61,20 @@ async def delete(resources: Resources, account_id: UUID, upload_id: str) -> None
     if key is None:
         raise NotFound("There is no such upload. Check the id and the key.", param="upload_id")
     await objects.delete(resources.store, [key])
+
+
+async def erase(resources: Resources, account_id: UUID) -> None:
+    """Delete all uploads of a deleted account. It can be cut off at any moment and be done again."""
+    while uploads := await _some(resources, account_id):
+        # Objects first: as long as there is a row, its object is looked for again.
+        await objects.delete(resources.store, [upload.key for upload in uploads])
+        async with resources.sessions.begin() as session:
+            await queries.forget(session, [upload.id for upload in uploads])
+
+
+async def _some(resources: Resources, account_id: UUID) -> Sequence[Upload]:
+    async with resources.sessions() as session:
+        return await queries.of_account(session, account_id, _BATCH)
 
 
 async def find_object(session: AsyncSession, account_id: UUID, path: str) -> str | None:

@@ -73,6 +73,12 @@ async def callback_secret(
     return (await session.scalars(found)).one()
 
 
+async def erase(session: AsyncSession, account_id: UUID) -> None:
+    """Delete an account's endpoints, its secret of callbacks, and all that was sent or waits to be."""
+    for owned in (Delivery, Endpoint, CallbackSecret):
+        await session.execute(delete(owned).where(owned.account_id == account_id))
+
+
 # Deliveries -----------------------------------------------------------------------------------------------
 
 
