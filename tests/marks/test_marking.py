@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import c2pa
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tests.time_stamping import time_stamp_authority
 
 from mien.errors import ImageInvalid, SetupError
 from mien.images.codec import decode, encode
@@ -238,6 +239,35 @@ def test_a_time_stamp_authority_that_fails_is_told(photo: Pixels, making: Making
         with pytest.raises(SetupError, match="time-stamp"):
             mark(photo, "jpg", making, Marks(signing=stamped))
         assert visitors
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_time_stamp_authority_says_when(
+    format: OutputFormat, photo: Pixels, making: Making, identity: SigningIdentity, signer: Signer
+) -> None:
+    stamped_at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
+    with time_stamp_authority(stamped_at) as authority:
+        signing = replace(signer, time_stamp_authority=authority.address)
+        data = mark(photo, format, making, Marks(signing=signing))
+    assert len(authority.stamped) == 1
+    state, manifest = read_by_others(data, format)
+    assert (state, manifest["signature_info"]["time"]) == ("Valid", stamped_at.isoformat())
+
+    unknown = check(data, trust=Trust.of(identity))
+    assert (unknown.signed_here, unknown.time_stamped, unknown.when) == (True, False, WHEN)
+    known = check(data, trust=Trust.of(identity, authority.certificate))
+    assert (known.signed_here, known.time_stamped, known.when) == (True, True, stamped_at)
+
+
+def test_another_signer_of_the_same_authority_is_not_oneself(
+    marked: dict[str, bytes], identity: SigningIdentity
+) -> None:
+    _, authority = identity.certificates.split("-----END CERTIFICATE-----\n", 1)
+    other = read_development_identity(make_development_identity()).certificates
+    sibling, _ = other.split("-----END CERTIFICATE-----\n", 1)
+    trust = Trust(own=f"{sibling}-----END CERTIFICATE-----\n{authority}")
+    origin = check(marked["jpg"], trust=trust)
+    assert (origin.signature, origin.signed_here) == ("valid", False)
 
 
 def test_marks_can_be_left_out(photo: Pixels, making: Making) -> None:

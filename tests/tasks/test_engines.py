@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.time_stamping import time_stamp_authority
 
 import mien
 from mien import FaceSwapper
@@ -138,6 +139,19 @@ async def test_a_result_is_signed_without_time_stamp_when_the_authority_does_not
         marked = await engine.swap(replace(REQUEST, marking=marking), LIMIT, ignore)
     origin = check(marked.picture, trust=Trust.of(identity))
     assert (origin.signed_here, origin.watermarks) == (True, ())
+
+
+async def test_a_result_is_time_stamped_when_the_authority_answers(engines: Engines) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
+    with time_stamp_authority(at) as authority:
+        identity = read_development_identity(
+            make_development_identity(), time_stamp_authority=authority.address
+        )
+        marking = Marking("0190_faceswap", datetime.now(UTC), watermark=False, identity=identity)
+        async with engines.take() as engine:
+            marked = await engine.swap(replace(REQUEST, marking=marking), LIMIT, ignore)
+    origin = check(marked.picture, trust=Trust.of(identity, authority.certificate))
+    assert (origin.signed_here, origin.time_stamped, origin.when) == (True, True, at)
 
 
 async def test_a_swap_that_is_given_up_while_it_is_marked_leaves_its_engine_usable(engines: Engines) -> None:

@@ -62,7 +62,8 @@ class Provenance:
     that is trusted), "untrusted" (nothing has changed, but anybody may have signed), "invalid" (the file or
     the manifest was changed) or "absent". `signed_here`: with the certificate that is one's own.
     `made_by_mien`: the manifest, or one of its ingredients', names Mien. `task_id` and `when` are of the
-    newest that does; `time_stamped` if a time-stamp authority vouches for `when`.
+    newest that does; `time_stamped` if a time-stamp authority that is trusted vouches for `when`, which else
+    is the manifest's own word.
     """
 
     state: SignatureState
@@ -139,7 +140,7 @@ def read(data: bytes, trust: Trust = NOBODY) -> Provenance:
     ours = next((manifest for manifest in _newest_first(store) if _is_ours(manifest)), None)
     if ours is None:
         return Provenance(state, signed_here)
-    stamp = _stamp(ours)
+    stamp = _trusted_stamp(store, ours)
     return Provenance(state, signed_here, True, _task_id(ours), stamp or _edited(ours), stamp is not None)
 
 
@@ -276,8 +277,16 @@ def _task_id(manifest: dict[str, Any]) -> str | None:
     return task_id if isinstance(task_id, str) else None
 
 
-def _stamp(manifest: dict[str, Any]) -> datetime | None:
-    """Return when the manifest was signed by the word of a time-stamp authority, if there is one."""
+def _trusted_stamp(store: dict[str, Any], manifest: dict[str, Any]) -> datetime | None:
+    """Return when the manifest was signed by the word of a time-stamp authority that is trusted.
+
+    Only of the active manifest is it known whether it is.
+    """
+    if manifest is not store["manifests"][store["active_manifest"]]:
+        return None
+    results = store.get("validation_results", {}).get("activeManifest", {}).get("success", ())
+    if not any(each.get("code") == "timeStamp.trusted" for each in results):
+        return None
     return _time((manifest.get("signature_info") or {}).get("time"))
 
 
