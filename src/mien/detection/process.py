@@ -8,10 +8,9 @@ from typing import Any
 
 from mien import Face, FaceSwapper
 from mien.engine.arrays import RGB
-from mien.errors import FaceUnusable, NoFaceFound
 from mien.images.annotation import Label, annotate
 from mien.images.codec import decode, encode
-from mien.safety.likeness import pack
+from mien.safety.identification import identify
 from mien.tasks.engine_setup import set_up
 from mien.tasks.inspection import serve
 
@@ -28,9 +27,9 @@ def main() -> None:
 
     def answer(question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
         picture = decode(data, engine.limits, param="image")
-        faces = swapper.detect(picture.rgb)
         if question["identify"]:
-            return {"kind": "identified"}, [pack(swapper.identify(picture.rgb, _only_face(faces)))]
+            return {"kind": "identified"}, [identify(swapper, picture.rgb)]
+        faces = swapper.detect(picture.rgb)
         height, width = picture.rgb.shape[:2]
         found = {"width": width, "height": height, "faces": [_described(face) for face in faces]}
         drawing = (
@@ -39,20 +38,6 @@ def main() -> None:
         return {"kind": "found", "found": found}, drawing
 
     serve(engine, answer)
-
-
-def _only_face(faces: tuple[Face, ...]) -> Face:
-    """Raises `NoFaceFound` and `FaceUnusable`."""
-    if not faces:
-        raise NoFaceFound("No face was found in the picture. Send one that shows your face clearly.")
-    if len(faces) > 1:
-        raise FaceUnusable(
-            f"The picture shows {len(faces)} faces. Send one that shows yours alone, or cut the others off."
-        )
-    (face,) = faces
-    if face.problem:
-        raise FaceUnusable(f"The face in the picture can't be used: {face.problem}")
-    return face
 
 
 def _drawn(rgb: RGB, faces: tuple[Face, ...]) -> RGB:

@@ -23,7 +23,7 @@ class Authentication:
     """Lets keys and sessions that work pass to paths below `prefix`, as often as their limits allow.
 
     A session counts only where no `Authorization` header came. `request.state.principal` says whose it is;
-    paths in `open_paths` need none, and have none.
+    paths in `open_paths`, and those below one that ends in a slash, need none, and have none.
     """
 
     app: ASGIApp
@@ -58,9 +58,12 @@ class Authentication:
             return
         await self.app(scope, receive, send_with_limits)
 
+    def _is_open(self, path: str) -> bool:
+        return any(path == one or (one.endswith("/") and path.startswith(one)) for one in self.open_paths)
+
     async def _principal(self, scope: Scope) -> Principal | None:
         headers = Headers(scope=scope)
-        is_open = scope["path"] in self.open_paths
+        is_open = self._is_open(scope["path"])
         if not is_open and "authorization" in headers:
             return await self.by_key(_bearer_key(headers["authorization"]))
         token = None if is_open else sessions.session_token(headers, self.public_url)

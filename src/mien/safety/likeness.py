@@ -12,22 +12,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.engine.arrays import Float
+from mien.errors import FaceUnusable
 
 SIZE: Final = 1024
 _PACKED: Final = np.dtype("<f2")
 BYTES: Final = SIZE * _PACKED.itemsize
 """Of one packed embedding."""
 
-
-def combine(embeddings: Sequence[Float]) -> Float:
-    """One embedding for several pictures of a person, which fits further pictures better than any of them."""
-    mean = np.mean(embeddings, axis=0)
-    return np.asarray(mean / np.linalg.norm(mean), np.float32)
+_STRANGER: Final = 0.55
+"""As in `mien.engine.sources`, which measured it."""
 
 
 def pack(embedding: Float) -> bytes:
     """`BYTES` bytes of an embedding."""
     return embedding.astype(_PACKED).tobytes()
+
+
+def combine(packed: Sequence[bytes]) -> bytes:
+    """One packed embedding for several pictures of a person, which fits others better than any of theirs.
+
+    Raises `FaceUnusable` that says which picture seems to show somebody else, counted from 0.
+    """
+    embeddings = [np.frombuffer(each, _PACKED).astype(np.float32) for each in packed]
+    for number, embedding in enumerate(embeddings):
+        if embedding @ embeddings[0] < _STRANGER:
+            raise FaceUnusable(
+                f"Picture number {number + 1} seems to show somebody else than the first. Leave it out.",
+                picture=number,
+            )
+    mean = np.mean(embeddings, axis=0)
+    return pack(mean / np.linalg.norm(mean))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """The do-not-swap list: who registers a face, who removes it again, and the list as workers read it.
 
-    registered = await register(resources, pictures, read_face, client="203.0.113.7")
+    registered = await register(resources, identify(swapper, image))
     await remove(resources, registered.face.id, registered.secret)
 
-A picture is looked at in a process of its own and forgotten; its embedding is all that is kept, and nobody is
-ever shown one. Only who has the secret, which is shown once, or an administrator can remove a face.
+The embedding of a face is all that is kept, and nobody is ever shown one. Only who has the secret, which is
+shown once, or an administrator can remove a face.
 """
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -18,23 +18,19 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.accounts import throttle
+from mien.accounts import audit_log, throttle
+from mien.accounts.models import Act
 from mien.accounts.throttle import Allowance
 from mien.accounts.tokens import digest, new_token
 from mien.database.paging import Page, read_page
 from mien.errors import NotFound, PermissionDenied, Unavailable
+from mien.http.principal import Principal
 from mien.resources import Resources
 from mien.safety.models import FaceListVersion, ListedFace
 from mien.sealing import Sealing
 
-ReadFace = Callable[[Sequence[bytes]], Awaitable[bytes]]
-"""From pictures of one person to the packed embedding of their face; raises `TaskError` for what shows none,
-or several. `mien.detection` does it."""
-
 MAX_FACES: Final = 20_000
 """Each takes 4 kB of every engine process."""
-MAX_PICTURES: Final = 5
-"""Of one person, at once."""
 # A family behind one router gets through; nobody fills the list with faces that aren't theirs.
 _REGISTRATIONS: Final = Allowance(10, timedelta(days=1))
 
@@ -58,43 +54,46 @@ class PackedList:
 EMPTY: Final = PackedList(version=0, ids=(), embeddings=b"")
 
 
-async def register(
-    resources: Resources, pictures: Sequence[bytes], read_face: ReadFace, *, client: str
-) -> Registered:
-    """Put the face of whoever asks on the list; `pictures` show nobody else.
+async def admit(resources: Resources, client: str) -> None:
+    """Count a registration from the address `client`, before its pictures are looked at.
 
-    Raises `PermissionDenied` where only the operator does that, `RateLimited` if `client`, an address, has
-    registered enough, `Unavailable` when the list is full, and what `read_face` raises.
+    Raises `PermissionDenied` where only the operator puts faces on the list, and `RateLimited`.
     """
     if resources.settings.do_not_swap != "open":
         raise PermissionDenied("Only the operator of this service puts faces on its list. Ask them.")
     await throttle.take(resources.sessions, {f"do-not-swap from {client}": _REGISTRATIONS})
-    return await _add(resources, pictures, read_face, by_operator=False, note="")
 
 
-async def register_for(
-    resources: Resources, pictures: Sequence[bytes], read_face: ReadFace, *, note: str
-) -> Registered:
+async def register(resources: Resources, embedding: bytes) -> Registered:
+    """Put the face of whoever asks on the list, by its embedding. Raises `Unavailable` if it's full."""
+    registered = _registered(resources, embedding, by_operator=False, note="")
+    async with resources.sessions.begin() as session:
+        await _add(session, registered.face)
+    return registered
+
+
+async def register_for(resources: Resources, embedding: bytes, by: Principal | None, note: str) -> Registered:
     """Put somebody's face on the list, as the operator. Raises as `register` does."""
-    return await _add(resources, pictures, read_face, by_operator=True, note=note)
+    registered = _registered(resources, embedding, by_operator=True, note=note)
+    async with resources.sessions.begin() as session:
+        await _add(session, registered.face)
+        await audit_log.write(session, by, Act.FACE_LISTED, subject=registered.face.id)
+    return registered
 
 
 async def remove(resources: Resources, face_id: UUID, secret: str) -> None:
     """Take a face off the list, by whoever has its secret. Raises `NotFound`, also for a wrong secret."""
     async with resources.sessions.begin() as session:
         face = await session.get(ListedFace, face_id)
-        known = face.secret_hash if face else b""
-        if not hmac.compare_digest(known, digest(secret)):
+        if face is None or not hmac.compare_digest(face.secret_hash, digest(secret)):
             raise no_such_face()
-        await remove_for(session, face_id)
+        await _remove(session, face_id)
 
 
-async def remove_for(session: AsyncSession, face_id: UUID) -> None:
+async def remove_for(session: AsyncSession, face_id: UUID, by: Principal | None) -> None:
     """Take a face off the list, as the operator. Raises `NotFound`."""
-    await _count_change(session)
-    gone = await session.scalar(delete(ListedFace).where(ListedFace.id == face_id).returning(ListedFace.id))
-    if gone is None:
-        raise no_such_face()
+    await _remove(session, face_id)
+    await audit_log.write(session, by, Act.FACE_UNLISTED, subject=face_id)
 
 
 async def newest(session: AsyncSession, *, limit: int, cursor: str | None) -> Page[ListedFace]:
@@ -136,15 +135,7 @@ def _opened(sealing: Sealing, embeddings: Sequence[bytes]) -> bytes:
     return b"".join(sealing.open(embedding) for embedding in embeddings)
 
 
-async def _add(
-    resources: Resources,
-    pictures: Sequence[bytes],
-    read_face: ReadFace,
-    *,
-    by_operator: bool,
-    note: str,
-) -> Registered:
-    embedding = await read_face(pictures)
+def _registered(resources: Resources, embedding: bytes, *, by_operator: bool, note: str) -> Registered:
     secret = new_token()
     face = ListedFace(
         id=uuid4(),
@@ -153,14 +144,23 @@ async def _add(
         by_operator=by_operator,
         note=note,
     )
-    async with resources.sessions.begin() as session:
-        await _count_change(session)
-        if await session.scalar(select(func.count()).select_from(ListedFace)) == MAX_FACES:
-            raise Unavailable("The list of this service is full. Ask its operator.")
-        session.add(face)
-        await session.flush()
-        await session.refresh(face)
     return Registered(face, secret)
+
+
+async def _add(session: AsyncSession, face: ListedFace) -> None:
+    await _count_change(session)
+    if await session.scalar(select(func.count()).select_from(ListedFace)) == MAX_FACES:
+        raise Unavailable("The list of this service is full. Ask its operator.")
+    session.add(face)
+    await session.flush()
+    await session.refresh(face, ["created_at"])
+
+
+async def _remove(session: AsyncSession, face_id: UUID) -> None:
+    await _count_change(session)
+    gone = await session.scalar(delete(ListedFace).where(ListedFace.id == face_id).returning(ListedFace.id))
+    if gone is None:
+        raise no_such_face()
 
 
 async def _count_change(session: AsyncSession) -> None:

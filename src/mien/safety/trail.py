@@ -7,7 +7,7 @@ and goes after `settings.trail_retention`. It stays when the account goes, which
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,8 +15,11 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mien.accounts import audit_log
+from mien.accounts.models import Act
 from mien.database.connection import table_of
 from mien.database.paging import Page, read_page
+from mien.http.principal import Principal
 from mien.resources import Resources
 from mien.safety.models import TrailEntry
 
@@ -57,6 +60,12 @@ def hashes_of(pictures: Mapping[str, bytes]) -> list[dict[str, Any]]:
 async def add(session: AsyncSession, entry: Mapping[str, Any]) -> None:
     """Write a task's entry, given by column."""
     await session.execute(_ADD, dict(entry))
+
+
+async def note_reading(session: AsyncSession, by: Principal | None, wanted: TrailFilter) -> None:
+    """Write down that an administrator read the trail, and by what they chose."""
+    chosen = [field.name for field in fields(wanted) if getattr(wanted, field.name) is not None]
+    await audit_log.write(session, by, Act.TRAIL_READ, account_id=wanted.account_id, details={"by": chosen})
 
 
 async def newest(
