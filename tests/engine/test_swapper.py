@@ -1,5 +1,6 @@
 """The whole swap: natural where it changes something, exact where it doesn't, and honest when it can't."""
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -403,7 +404,8 @@ def test_steps_of_every_face_are_announced(photo: Photos, swapper: FaceSwapper, 
     source = photo(3, "studio_portrait")[0]
     result = swapper.swap_faces(crowd, [FaceSwap((source,), k) for k in (0, 1)], on_step=heard.append)
     first, *each, last = get_args(Step)
-    assert heard == [first, *each, *each, last, last]
+    assert (heard[0], heard[-2:]) == (first, [last, last])
+    assert Counter(heard[1:-2]) == Counter([*each, *each])
     assert all(list(report.milliseconds) == [first, *each, last] for report in result.reports)
 
 

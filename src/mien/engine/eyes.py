@@ -5,6 +5,7 @@ lids are kept with their rims and moved to where the result has its eyes. The co
 the person, so it is the source's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -47,21 +48,32 @@ class EyeColour:
     white: Float
 
 
-def keep_eyes(
-    face: Float, raster: Raster, points: Float, target: RGB, before: Float, source: RGB, ours: Float
-) -> None:
-    """Put the target's eyes into `face`, float32[H, W, 3] in 0–255, which is changed in place.
+@dataclass(frozen=True)
+class KeptEye:
+    """window: rows and columns of the face. picture: float32[h, w, 3] in 0–255. share: float32[h, w, 1] in
+    [0, 1], how much of it shows."""
 
-    raster, points: the result's mesh, float32[478, 3] in pixels of `face`. target, source: uint8[h, w, 3]
-    with their meshes `before` and `ours`, float32[478, 3] in their pixels.
+    window: tuple[slice, slice]
+    picture: Float
+    share: Float
+
+
+def kept_eyes(
+    raster: Raster, points: Float, target: RGB, before: Float, source: RGB, ours: Float
+) -> list[KeptEye]:
+    """The target's eyes where the result has them.
+
+    raster, points: the result's mesh, float32[478, 3] in pixels. target, source: uint8[h, w, 3] with their
+    meshes `before` and `ours`, float32[478, 3] in their pixels.
     """
+    eyes = []
     colours = [eye_colour(source, ours, ring, iris) for ring, iris in EYES]
     for (ring, iris), wanted in zip(EYES, (colours[0] or colours[1], colours[1] or colours[0]), strict=True):
         width = float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]))
         shut = float(np.interp(eye_openness(before, ring), [CLOSED_EYE, OPEN_EYE], [1, 0]))
         reach = width * (RIM + (LID - RIM) * shut)
         edge = width * (EDGE + (LID_EDGE - EDGE) * shut)
-        low, high = _around(points[ring, :2], reach + 3 * edge + 2, face.shape)
+        low, high = _around(points[ring, :2], reach + 3 * edge + 2, raster.shape)
         if (high - low < 3).any():
             continue
         window = (slice(low[1], high[1]), slice(low[0], high[0]))
@@ -71,7 +83,14 @@ def keep_eyes(
         if wanted and own:
             eye = _recolour(eye, _iris_mask(points[iris, :2] - low, lids, width), own, wanted)
         kept = soften(cv2.dilate(lids, disc(reach)), edge)[..., None]
-        face[window] += kept * (eye - face[window])
+        eyes.append(KeptEye(window, eye, kept))
+    return eyes
+
+
+def put_eyes(face: Float, eyes: Sequence[KeptEye]) -> None:
+    """Change `face`, float32[H, W, 3] in 0–255, in place."""
+    for eye in eyes:
+        face[eye.window] += eye.share * (eye.picture - face[eye.window])
 
 
 def _coordinates(raster: Raster, before: Float, low: Index, high: Index) -> Float:

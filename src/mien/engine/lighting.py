@@ -146,12 +146,11 @@ def without_colour(image: Float) -> Float:
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def relight_layers(layers: Layers, wanted: Light, skin: Skin) -> tuple[Float, Light]:
-    """Texture under the target's light, float32[H, W, 3] RGB in 0–255, and the light it came with.
+def relight_layers(layers: Layers, own: Light, wanted: Light, skin: Skin) -> Float:
+    """Texture under the target's light, float32[H, W, 3] RGB in 0–255; `own` is what `layers.own` came with.
 
     Each half of the source's face is lit in its own way, so each is relit by itself.
     """
-    own = estimate_light(layers.own, layers.own_normals, skin)
     face = relight(layers.own, own, wanted, skin)
     if layers.mirrored_side is not None:
         turned = layers.own_normals[mirror()] * [-1, 1, 1]
@@ -159,7 +158,7 @@ def relight_layers(layers: Layers, wanted: Light, skin: Skin) -> tuple[Float, Li
             layers.mirrored_side, estimate_light(layers.mirrored_side, turned, skin), wanted, skin
         )
         face = other + (face - other) * layers.own_share[..., None]
-    return face, own
+    return face
 
 
 def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:

@@ -1,5 +1,6 @@
 """The swap, step by step, in the order of the steps' modules."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,17 +9,18 @@ import numpy as np
 from mien.engine.arrays import RGB, Float
 from mien.engine.blending import blend
 from mien.engine.explanation import OnPicture, show_steps
-from mien.engine.eyes import keep_eyes
+from mien.engine.eyes import kept_eyes, put_eyes
 from mien.engine.faces import Face, PictureFaces
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import match_detail
-from mien.engine.identity import embed
+from mien.engine.identity import embed, embed_result
 from mien.engine.lighting import bare_skin, estimate_light, is_grey, relight_layers, skin_of, without_colour
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
 from mien.engine.neighbours import Neighbour, neighbours_of
 from mien.engine.occlusion import find_covering
+from mien.engine.parallel import ONE_CORE, Cores, one_at_a_time
 from mien.engine.pose import angle_between
 from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 from mien.engine.scaling import Pyramid
@@ -82,15 +84,18 @@ class SwapsResult:
 class FaceSwapper:
     """Swaps faces on the CPU. Loads its networks once; one instance serves several threads at a time.
 
-    threads: for the networks; None leaves the choice to the runtime. OpenCV's threads are the process's
-    affair (`cv2.setNumThreads`).
+    threads: how many a swap may use; None: one for each core of the machine. OpenCV's threads are the
+    process's affair (`cv2.setNumThreads`).
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self._detector = Network("centerface.onnx", threads or 0)
-        self._mesh = Network("face_landmarks_478.onnx", threads or 0)
-        self._embedder = Network("faceres_embedder.onnx", threads or 0)
-        self._occlusion = Network("face_occlusion.onnx", threads or 0)
+        threads = threads or os.cpu_count() or 1
+        self._cores = Cores(threads)
+        each = max(1, threads // 2)  # since two of them run side by side
+        self._detector = Network("centerface.onnx", each)
+        self._mesh = Network("face_landmarks_478.onnx", each)
+        self._embedder = Network("faceres_embedder.onnx", each)
+        self._occlusion = Network("face_occlusion.onnx", each)
 
     def detect(self, image: RGB) -> tuple[Face, ...]:
         """All faces of uint8[H, W, 3] RGB, largest first: the order that `target_index` counts in."""
@@ -131,41 +136,48 @@ class FaceSwapper:
 
         Each face is made from the untouched target, and each pixel belongs to one face, so that neighbours
         don't show in each other. `on_step` hears of each step before it begins: of the detection once, of the
-        others for each face; what it raises stops the swap. `on_picture` is shown each face's intermediate
-        pictures. Raises `NoFaceFound`, `TargetIndexOutOfRange` or `FaceUnusable`, whose `param` is "target"
-        or "source"; `swap` and `picture` say more.
+        others for each face, of several in any order; what it raises stops the swap. `on_picture` is shown
+        each face's intermediate pictures. Raises `NoFaceFound`, `TargetIndexOutOfRange` or `FaceUnusable`,
+        whose `param` is "target" or "source"; `swap` and `picture` say more.
         """
         target = _checked(target, "target")
         _check_swaps(swaps)
         clock = Stopwatch(on_step)
         clock.start("detecting")
-        theirs = self._faces(target)
-        faces = [theirs.usable(swap.target_index, "target", number) for number, swap in enumerate(swaps)]
-        sources = self._find_sources(swaps)
+        (theirs, faces), sources = self._cores.both(
+            lambda: self._find_targets(target, swaps), lambda: self._find_sources(swaps)
+        )
         clock.stop()
-        clocks = [Stopwatch(on_step, clock.milliseconds) for _ in swaps]
-        swapped = [
-            swap_face(
-                target,
-                face,
-                neighbours_of(swap.target_index, theirs),
-                source,
-                options,
-                self._occlusion,
-                clock,
-                on_picture,
+        announce = on_step and one_at_a_time(on_step)
+        # Several faces are swapped side by side; of a single one its steps, where they don't need each other.
+        alone = len(swaps) == 1 or on_picture is not None
+        faces_at_a_time, within_a_face = (ONE_CORE, self._cores) if alone else (self._cores, ONE_CORE)
+        jobs = [
+            FaceJob(
+                picture=theirs.picture,
+                face=face,
+                neighbours=neighbours_of(swap.target_index, theirs),
+                source=source,
+                clock=Stopwatch(announce, clock.milliseconds),
             )
-            for swap, face, source, clock in zip(swaps, faces, sources, clocks, strict=True)
+            for swap, face, source in zip(swaps, faces, sources, strict=True)
         ]
+        networks = Networks(self._occlusion, self._embedder)
+        swapped = faces_at_a_time.each(
+            lambda job: swap_face(job, options, networks, within_a_face, on_picture), jobs
+        )
         image = target.copy()
         for one in swapped:
             one.scene.put_into(image, one.face)
-        reported = [
-            self._report(theirs.picture, image, one, len(theirs), clock)
-            for one, clock in zip(swapped, clocks, strict=True)
-        ]
-        reports, identities = tuple(zip(*reported, strict=True))
-        return SwapsResult(image, reports, theirs.boxes, identities)
+        reports = faces_at_a_time.each(lambda one: self._report(image, one, len(theirs)), swapped)
+        identities = tuple(SwapIdentity(one.job.source.embedding, one.before) for one in swapped)
+        return SwapsResult(image, tuple(reports), theirs.boxes, identities)
+
+    def _find_targets(self, target: RGB, swaps: Sequence[FaceSwap]) -> tuple[PictureFaces, list[Face]]:
+        theirs = self._faces(target)
+        return theirs, self._cores.each(
+            lambda number: theirs.usable(swaps[number].target_index, "target", number), range(len(swaps))
+        )
 
     def _faces(self, image: RGB, only_largest: bool = False) -> PictureFaces:
         return PictureFaces(image, self._detector, self._mesh, only_largest)
@@ -189,45 +201,63 @@ class FaceSwapper:
             sources.append(found[key])
         return sources
 
-    def _report(
-        self, target: Pyramid, image: RGB, swapped: "SwappedFace", faces: int, clock: Stopwatch
-    ) -> tuple[SwapReport, SwapIdentity]:
+    def _report(self, image: RGB, swapped: "SwappedFace", faces: int) -> SwapReport:
+        theirs, source, clock = swapped.job.face, swapped.job.source, swapped.job.clock
         clock.start("reporting")
-        before = embed(target, swapped.theirs.landmarks, self._embedder)
-        after = embed(Pyramid(image), swapped.points, self._embedder)
+        after = embed_result(image, swapped.points, self._embedder)
         clock.stop()
         ours = swapped.ours.face
         report = SwapReport(
             quality=0.0,
-            similarity_to_source=round(float(after @ swapped.source.embedding), 4),
-            similarity_to_target=round(float(after @ before), 4),
+            similarity_to_source=round(float(after @ source.embedding), 4),
+            similarity_to_target=round(float(after @ swapped.before), 4),
             faces=faces,
-            pose_gap=round(angle_between(ours.pose, swapped.theirs.pose), 1),
+            pose_gap=round(angle_between(ours.pose, theirs.pose), 1),
             expression_gap=round(swapped.expression_gap, 4),
-            resolution_gap=round(swapped.theirs.eye_distance / ours.eye_distance, 3),
+            resolution_gap=round(theirs.eye_distance / ours.eye_distance, 3),
             mirrored=round(swapped.mirrored, 3),
             covered=round(swapped.masks.covered, 3),
             beard_kept=swapped.masks.beard_kept,
-            pictures=tuple(picture.number for picture in swapped.source.pictures),
+            pictures=tuple(picture.number for picture in source.pictures),
             texture_from=swapped.ours.number,
-            strangers=swapped.source.strangers,
+            strangers=source.strangers,
             warnings=(),
             warning_codes=(),
             milliseconds=clock.milliseconds,
         )
-        return assessed(report, ours.yaw), SwapIdentity(swapped.source.embedding, before)
+        return assessed(report, ours.yaw)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What `swap_face` needs."""
+
+    occlusion: Network
+    embedder: Network
+
+
+@dataclass(frozen=True)
+class FaceJob:
+    """A face of the target's `picture`, the faces near it, and whose face it gets."""
+
+    picture: Pyramid
+    face: Face
+    neighbours: Sequence[Neighbour]
+    source: Source
+    clock: Stopwatch
 
 
 @dataclass(frozen=True)
 class SwappedFace:
     """A face of the target with another face in it.
 
-    points: float32[478, 3], its mesh in pixels of the target. face: uint8[h, w, 3], what `scene` puts in.
-    expression_gap, mirrored: as in `SwapReport`.
+    before: float32[1024], the embedding of the face that was there. points: float32[478, 3], the new one's
+    mesh in pixels of the target. face: uint8[h, w, 3], what `scene` puts in. expression_gap, mirrored: as in
+    `SwapReport`.
     """
 
-    theirs: Face
-    source: Source
+    job: FaceJob
+    before: Float
     ours: SourcePicture
     points: Float
     scene: Scene
@@ -238,16 +268,10 @@ class SwappedFace:
 
 
 def swap_face(
-    target: RGB,
-    theirs: Face,
-    neighbours: Sequence[Neighbour],
-    source: Source,
-    options: SwapOptions,
-    network: Network,
-    clock: Stopwatch,
-    on_picture: OnPicture | None,
+    job: FaceJob, options: SwapOptions, networks: Networks, cores: Cores, on_picture: OnPicture | None
 ) -> SwappedFace:
     """Steps 5 to 10."""
+    target, theirs, source, clock = job.picture.image, job.face, job.source, job.clock
     ours = source.nearest(theirs)
     mesh = ours.face.landmarks
 
@@ -255,31 +279,40 @@ def swap_face(
     shape = result_shape(
         mesh, theirs.landmarks, ours.face.pose, theirs.pose, options.shape, source.proportions
     )
-    scene = set_scene(target, theirs.landmarks, shape.points, neighbours)
-
-    covering = find_covering(scene, ours.occlusion, mesh, network)
+    scene, (patch, our_occlusion) = cores.both(
+        lambda: set_scene(target, theirs.landmarks, shape.points, job.neighbours),
+        lambda: (
+            cut_source(ours.picture, mesh, theirs.eye_distance / ours.face.eye_distance),
+            ours.occlusion,
+        ),
+    )
+    covering, before = cores.both(
+        lambda: find_covering(scene, our_occlusion, mesh, networks.occlusion),
+        lambda: embed(job.picture, theirs.landmarks, networks.embedder),
+    )
 
     clock.start("texturing")
-    patch = cut_source(ours.picture, mesh, scene.eye_distance / ours.face.eye_distance)
-    layers = texture_layers(scene.raster, theirs.landmarks, patch, covering.hidden)
-
-    clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
     skin = bare_skin(skin, covering.not_skin)
-    their_light = estimate_light(scene.face, normals(theirs.landmarks), skin)
-    relit, our_light = relight_layers(layers, their_light, skin)
+    layers, (their_light, eyes) = cores.both(
+        lambda: texture_layers(scene.raster, theirs.landmarks, patch, covering.hidden),
+        lambda: (
+            estimate_light(scene.face, normals(theirs.landmarks), skin),
+            kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
+        ),
+    )
+
+    clock.start("lighting")
+    our_light = estimate_light(layers.own, layers.own_normals, skin)
+    relit, masks = cores.both(
+        lambda: relight_layers(layers, our_light, their_light, skin),
+        lambda: face_masks(
+            scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width
+        ),
+    )
 
     clock.start("masking")
-    masks = face_masks(
-        scene.raster,
-        skin,
-        their_light,
-        our_light,
-        layers.seen,
-        covering,
-        scene.face_width,
-    )
     mask = scene.raster.enlarge(masks.face)
     mouth = mouth_inside(scene.points, theirs.landmarks, mesh, scene.raster.shape, scene.face_width)
     mask = mask * (1 - mouth)
@@ -288,7 +321,7 @@ def swap_face(
 
     clock.start("blending")
     matched = match_detail(relit, scene.face, mask > 0.9)
-    keep_eyes(matched, scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh)
+    put_eyes(matched, eyes)
     if is_grey(scene.bent):
         matched = without_colour(matched)
     face = blend(matched, scene.face, mask)
@@ -310,8 +343,8 @@ def swap_face(
             face,
         )
     return SwappedFace(
-        theirs=theirs,
-        source=source,
+        job=job,
+        before=before,
         ours=ours,
         points=shape.points,
         scene=scene,
