@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from mien.accounts import administration, authentication, upkeep
+from mien.accounts import administration, authentication, letters, upkeep
 from mien.accounts import endpoints as accounts
 from mien.billing import endpoints as billing
 from mien.billing.payments import open_payments
@@ -165,6 +165,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for work, every in (
             (reaper.reap, heartbeat),
             (deliveries.reap, heartbeat),
+            (letters.reap, heartbeat),
             (sweeper.clean, _SWEEP),
             (annotated.sweep, _SWEEP),
             (upkeep.tidy, _TIDY),

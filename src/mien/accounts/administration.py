@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from mien.accounts import invites, people, resets, service
 from mien.accounts.schemas import (
@@ -97,19 +97,15 @@ async def list_invites(shared: Shared, _: Administrator) -> InviteListAnswer:
     openapi_extra=json_body(InviteRequest),
 )
 async def create_invite(
-    request: Request,
-    response: Response,
-    shared: Shared,
-    caller: Administrator,
-    afterwards: BackgroundTasks,
+    request: Request, response: Response, shared: Shared, caller: Administrator
 ) -> NewInviteAnswer:
     """Make a link that lets one person sign up within a week."""
     wanted = await read_json(request, InviteRequest)
     async with shared.sessions.begin() as session:
-        invite, token = await invites.create(session, shared.settings, wanted.email, caller)
-    afterwards.add_task(invites.mail_link, shared.settings, wanted.email, token)
+        invite = await invites.create(session, shared, wanted.email, caller)
+        await invites.mail_link(session, shared, invite)
     response.headers["Cache-Control"] = "no-store"
-    return new_invite_answer(shared.settings, invite, token)
+    return new_invite_answer(shared, invite)
 
 
 @router.delete(

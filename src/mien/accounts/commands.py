@@ -123,8 +123,8 @@ def invite(email: str | None, data_dir: str | None) -> None:
 
     async def make(resources: Resources) -> str:
         async with resources.sessions.begin() as session:
-            _, token = await invites.create(session, resources.settings, address, by=None)
-        return invites.link(resources.settings, token)
+            made = await invites.create(session, resources, address, by=None)
+        return invites.link(resources, made)
 
     click.echo(run_once(data_dir, make))
 

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.accounts import audit_log, mail
+from mien.accounts import audit_log, letters
+from mien.accounts.mail import Mail
 from mien.accounts.models import Act, Invite
-from mien.accounts.tokens import digest, new_token
+from mien.accounts.tokens import digest, signed_token
 from mien.errors import Conflict, NotFound, PermissionDenied
 from mien.http.principal import Principal
-from mien.settings import Settings
+from mien.resources import Resources
 
 LIFETIME = timedelta(days=7)
+_PURPOSE = "invite"
 
 _SUBJECT = "You are invited"
 _TEXT = """You are invited to {public_url}. Choose a password within a week:
@@ -25,39 +27,46 @@ _TEXT = """You are invited to {public_url}. Choose a password within a week:
 
 
 async def create(
-    session: AsyncSession, settings: Settings, email: str | None, by: Principal | None
-) -> tuple[Invite, str]:
-    """A new invite, for whoever has this e-mail address if one is given, and its token, shown only now.
+    session: AsyncSession, resources: Resources, email: str | None, by: Principal | None
+) -> Invite:
+    """A new invite, for whoever has this e-mail address if one is given.
 
     `by` is who invites, None for the command line.
 
     Raises `Conflict` if invites don't help, since nobody can sign up.
     """
-    if settings.signup == "closed":
+    if resources.settings.signup == "closed":
         raise Conflict("Nobody can sign up here, with or without an invite. Set MIEN_SIGNUP=invite first.")
-    token = new_token()
-    invite = await session.scalar(
+    invite_id = uuid4()
+    token_hash = digest(signed_token(_PURPOSE, invite_id, resources.secret))
+    invite: Invite | None = await session.scalar(
         insert(Invite)
-        .values(token_hash=digest(token), email=email, expires_at=func.now() + LIFETIME)
+        .values(id=invite_id, token_hash=token_hash, email=email, expires_at=func.now() + LIFETIME)
         .returning(Invite)
     )
     assert invite  # noqa: S101 - what an INSERT without conflicts returns
     # The log stays for good, so it doesn't say who.
     details = {"domain": email.partition("@")[2]} if email else {}
     await audit_log.write(session, by, Act.INVITE_CREATED, subject=invite.id, details=details)
-    return invite, token
+    return invite
 
 
-def link(settings: Settings, token: str) -> str:
+def link(resources: Resources, invite: Invite) -> str:
     """Where the invited sign up. What follows the # stays in the browser: no proxy's log has it."""
-    return f"{settings.public_url}/sign-up#{token}"
+    token = signed_token(_PURPOSE, invite.id, resources.secret)
+    return f"{resources.settings.public_url}/sign-up#{token}"
 
 
-async def mail_link(settings: Settings, email: str | None, token: str) -> None:
-    """Send the link to who is invited, if that is known and there is a mail server."""
-    if email and settings.smtp_url:
-        text = _TEXT.format(public_url=settings.public_url, link=link(settings, token))
-        await mail.send(settings, email, _SUBJECT, text)
+async def mail_link(session: AsyncSession, resources: Resources, invite: Invite) -> None:
+    """Have the link sent to who is invited, if that is known and there is a mail server."""
+    if invite.email and resources.settings.smtp_url:
+        await letters.write(session, invite)
+
+
+def compose(resources: Resources, invite: Invite) -> Mail:
+    """The letter with the link."""
+    text = _TEXT.format(public_url=resources.settings.public_url, link=link(resources, invite))
+    return Mail(invite.email or "", _SUBJECT, text)
 
 
 async def list_open(session: AsyncSession) -> Sequence[Invite]:

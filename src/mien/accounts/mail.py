@@ -1,31 +1,39 @@
 """Mail to people, through the operator's server."""
 
+from dataclasses import dataclass, field
 from email.message import EmailMessage
+from typing import Final
 from urllib.parse import unquote, urlsplit
-
-import aiosmtplib
-import structlog
 
 from mien.settings import Settings
 
-logger = structlog.get_logger(__name__)
-
-_TIMEOUT = 20.0  # seconds
+_TIMEOUT: Final = 20.0  # seconds
 
 
-async def send(settings: Settings, to: str, subject: str, text: str) -> bool:
-    """Send a plain text mail; False if the server doesn't take it, which is logged.
+@dataclass(frozen=True)
+class Mail:
+    """A plain text mail."""
+
+    to: str
+    subject: str
+    text: str = field(repr=False)
+
+
+async def send(settings: Settings, mail: Mail) -> str | None:
+    """Send a mail; None if the server took it, and else why not, in a few words that quote nothing of it.
 
     Passwords go to the server through TLS only: `smtps` begins with it, `smtp` asks for it.
     """
+    import aiosmtplib  # which workers alone need
+
     if settings.smtp_url is None:
         raise RuntimeError("there is no mail server")
     server = urlsplit(settings.smtp_url.get_secret_value())
     message = EmailMessage()
     message["From"] = settings.mail_from or f"mien@{urlsplit(settings.public_url).hostname}"
-    message["To"] = to
-    message["Subject"] = subject
-    message.set_content(text)
+    message["To"] = mail.to
+    message["Subject"] = mail.subject
+    message.set_content(mail.text)
     try:
         await aiosmtplib.send(
             message,
@@ -38,8 +46,9 @@ async def send(settings: Settings, to: str, subject: str, text: str) -> bool:
             start_tls=True if server.scheme == "smtp" and server.username else None,
             timeout=_TIMEOUT,
         )
+    except aiosmtplib.SMTPResponseException as error:
+        return f"{server.hostname} answered {error.code}"
     except (aiosmtplib.SMTPException, OSError) as error:
         # Its text may quote the message, which holds a link.
-        logger.error("mail was not sent", host=server.hostname, reason=type(error).__name__)
-        return False
-    return True
+        return f"{server.hostname}: {type(error).__name__}"
+    return None

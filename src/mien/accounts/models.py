@@ -98,7 +98,7 @@ class SignIn(Base):
 
 
 class Invite(Base):
-    """Lets one person sign up, once. Its link holds a random token, known here by its SHA-256 only."""
+    """Lets one person sign up, once. Its link's token follows from the row's id and the service's secret."""
 
     __tablename__ = "invites"
 
@@ -119,6 +119,36 @@ class PasswordReset(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Letter(Base):
+    """Mail to a person that is still to be sent. It goes with what it is about."""
+
+    __tablename__ = "letters"
+    __table_args__ = (
+        CheckConstraint("(invite_id IS NULL) <> (reset_id IS NULL)", name="about_one"),
+        CheckConstraint("given_up_at IS NULL OR failure IS NOT NULL", name="given_up_has_failure"),
+        Index("ix_letters_due", "next_try_at", postgresql_where=text("given_up_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    invite_id: Mapped[UUID | None] = mapped_column(ForeignKey("invites.id", ondelete="CASCADE"), index=True)
+    reset_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("password_resets.id", ondelete="CASCADE"), index=True
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    tries: Mapped[int] = mapped_column(server_default="0")
+    """Number of the latest; who ends a try names it, so that a late one changes nothing."""
+    next_try_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    tried_until: Mapped[datetime]
+    failure: Mapped[str | None]
+    """Why the latest try failed."""
+    given_up_at: Mapped[datetime | None]
+
+    @property
+    def about(self) -> str:
+        """In a word."""
+        return "invite" if self.invite_id else "password reset"
 
 
 class Throttle(Base):

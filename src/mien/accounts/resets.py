@@ -4,9 +4,6 @@ The link's token is the request's id and a signature, so that it can be shown ag
 nothing that would open an account.
 """
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,10 +14,11 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mien.accounts import audit_log, mail, passwords, people, throttle
+from mien.accounts import audit_log, letters, passwords, people, throttle
+from mien.accounts.mail import Mail
 from mien.accounts.models import Account, Act, PasswordReset
 from mien.accounts.throttle import Allowance
-from mien.accounts.tokens import digest
+from mien.accounts.tokens import digest, read_signed_token, signed_token
 from mien.errors import AuthenticationError, NotFound
 from mien.http.principal import Principal
 from mien.resources import Resources
@@ -28,6 +26,7 @@ from mien.resources import Resources
 logger = structlog.get_logger(__name__)
 
 LIFETIME = timedelta(hours=1)
+_PURPOSE = "password reset"
 _REQUESTS = Allowance(3, timedelta(hours=1))
 _REQUESTS_OF_CLIENT = Allowance(20, timedelta(hours=1))
 _TRIES_OF_CLIENT = Allowance(20, timedelta(hours=1))
@@ -67,7 +66,7 @@ async def check_tries(resources: Resources, email: str, client: str) -> None:
 
 
 async def request(resources: Resources, email: str) -> None:
-    """Send a link to whoever has this e-mail address; nothing happens if nobody has.
+    """Have a link sent to whoever has this e-mail address; nothing happens if nobody has.
 
     To be called when the request has been answered: how long it takes tells whether the address is known.
     """
@@ -76,20 +75,30 @@ async def request(resources: Resources, email: str) -> None:
         account_id = await session.scalar(known)
         if account_id is None:
             return
-        reset_id = await session.scalar(
+        reset = await session.scalar(
             insert(PasswordReset)
             .values(account_id=account_id, expires_at=func.now() + LIFETIME)
-            .returning(PasswordReset.id)
+            .returning(PasswordReset)
         )
-    assert reset_id  # noqa: S101 - what an INSERT without conflicts returns
-    address = _link(resources, reset_id)
-    if resources.settings.smtp_url is None:
-        logger.warning(
-            "password reset asked for; no mail server is set", account_id=str(account_id), link=address
-        )
-        return
-    text = _TEXT.format(email=email, public_url=resources.settings.public_url, link=address)
-    await mail.send(resources.settings, email, _SUBJECT, text)
+        assert reset  # noqa: S101 - what an INSERT without conflicts returns
+        if resources.settings.smtp_url:
+            await letters.write(session, reset)
+            return
+    logger.warning(
+        "password reset asked for; no mail server is set",
+        account_id=str(account_id),
+        link=_link(resources, reset.id),
+    )
+
+
+async def compose(resources: Resources, session: AsyncSession, reset: PasswordReset) -> Mail:
+    """The letter with the link."""
+    account = await session.get_one(Account, reset.account_id)
+    email = account.email or ""
+    text = _TEXT.format(
+        email=email, public_url=resources.settings.public_url, link=_link(resources, reset.id)
+    )
+    return Mail(email, _SUBJECT, text)
 
 
 async def list_open(session: AsyncSession, resources: Resources) -> Sequence[OpenReset]:
@@ -136,7 +145,7 @@ async def confirm(resources: Resources, token: str, password: str, *, client: st
     Raises `AuthenticationError` if the link isn't valid any more, and `RateLimited`.
     """
     await throttle.take(resources.sessions, {f"reset try from {client}": _TRIES_OF_CLIENT})
-    reset_id = _read_token(token, resources.secret)
+    reset_id = read_signed_token(_PURPOSE, token, resources.secret)
     password_hash = await passwords.hash_password(password)
     async with resources.sessions.begin() as session:
         used = delete(PasswordReset).where(
@@ -156,21 +165,5 @@ async def forget(session: AsyncSession) -> None:
 
 def _link(resources: Resources, reset_id: UUID) -> str:
     # What follows the # stays in the browser: no proxy's log has it.
-    return f"{resources.settings.public_url}/reset-password#{_token(reset_id, resources.secret)}"
-
-
-def _token(reset_id: UUID, secret: bytes) -> str:
-    return base64.urlsafe_b64encode(reset_id.bytes + _signature(reset_id, secret)).decode()
-
-
-def _read_token(token: str, secret: bytes) -> UUID | None:
-    try:
-        decoded = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
-        reset_id = UUID(bytes=decoded[:16])
-    except ValueError:
-        return None
-    return reset_id if hmac.compare_digest(decoded[16:], _signature(reset_id, secret)) else None
-
-
-def _signature(reset_id: UUID, secret: bytes) -> bytes:
-    return hmac.digest(secret, b"password reset " + reset_id.bytes, hashlib.sha256)
+    token = signed_token(_PURPOSE, reset_id, resources.secret)
+    return f"{resources.settings.public_url}/reset-password#{token}"

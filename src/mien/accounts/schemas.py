@@ -13,6 +13,7 @@ from mien.accounts.people import Session
 from mien.accounts.resets import ShownReset
 from mien.http.answers import Answer
 from mien.http.sessions import csrf_token
+from mien.resources import Resources
 from mien.settings import Settings
 
 # As browsers check <input type="email">, apart from dots in odd places.
@@ -363,8 +364,8 @@ def invite_data(invite: Invite) -> InviteData:
     return InviteData(invite_id=invite.id, **_fields(invite, InviteData, "invite_id"))
 
 
-def new_invite_answer(settings: Settings, invite: Invite, token: str) -> NewInviteAnswer:
-    link = invites.link(settings, token)
+def new_invite_answer(resources: Resources, invite: Invite) -> NewInviteAnswer:
+    link = invites.link(resources, invite)
     return NewInviteAnswer(data=NewInviteData(link=link, **invite_data(invite).model_dump()))
 
 

@@ -1,4 +1,4 @@
-"""The worker: takes queued tasks, sends webhooks, and sees to it that it's known to be alive.
+"""The worker: takes queued tasks, sends webhooks and letters, and sees to it that it's known to be alive.
 
 One asyncio parent, which this module is, and `settings.workers` engine processes (`mien.tasks.engines`).
 Several workers, on several machines, share the work through the database and know nothing of each other.
@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from mien.accounts import postman
 from mien.database.connection import database_url
 from mien.database.jobs import Served, serve
 from mien.resources import Resources, open_resources
@@ -107,6 +108,7 @@ async def _serve(worker: WorkerSession) -> None:
             [
                 Served(jobs.QUEUE, worker.run_task, concurrency=settings.workers * (1 + AHEAD)),
                 Sender(worker.resources).served(),
+                *postman.served(worker.resources),
             ],
             heartbeat=settings.worker_heartbeat,
             dead_after=settings.worker_timeout,

@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from mien.accounts import invites, resets
@@ -36,13 +35,12 @@ async def create_invite(request: Request, shared: Shared, form: AdministratorsFo
     try:
         wanted = form.read(InviteRequest)
         async with shared.sessions.begin() as session:
-            _, token = await invites.create(session, shared.settings, wanted.email, form.visitor.principal)
+            invite = await invites.create(session, shared, wanted.email, form.visitor.principal)
+            await invites.mail_link(session, shared, invite)
     except ApiError as refusal:
         return await _invites_page(request, shared, refusal=refusal, form=form)
-    link = invites.link(shared.settings, token)
-    response = await _invites_page(request, shared, link=link, email=wanted.email)
-    response.background = BackgroundTask(invites.mail_link, shared.settings, wanted.email, token)
-    return response
+    link = invites.link(shared, invite)
+    return await _invites_page(request, shared, link=link, email=wanted.email)
 
 
 @router.post(f"{_INVITES}/{{invite_id}}/withdraw")
