@@ -4,16 +4,23 @@ import base64
 import hashlib
 import io
 import json
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from numpy.typing import NDArray
 from PIL import Image
+from tests.running import running_service
 
 Person = Any
+NewPerson = Callable[..., Awaitable[Person]]
+Screenshot = Callable[[Any, str], Awaitable[None]]
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +31,24 @@ DROP = """([name, data]) => {
   transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
   return transfer;
 }"""
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
+}
+
+
+@pytest.fixture(scope="module")
+def demo_service() -> Iterator[str]:
+    """A service that may be tried without an account, twice a day."""
+    folder = Path(tempfile.mkdtemp(prefix="mien-test-"))
+    folder.chmod(0o711)
+    changes = {"DEMO": "yes", "DEMO_SWAPS_PER_ADDRESS": "2", "TRUSTED_PROXIES": "127.0.0.1"}
+    with running_service(folder, SIGNUP="open", LOG_LEVEL="warning", **changes) as address:
+        yield address
+    shutil.rmtree(folder)
 
 
 def jpeg(image: Image.Image) -> bytes:
@@ -50,8 +75,9 @@ async def drop(person: Person, slot: str, name: str, data: bytes) -> None:
 
 
 async def swap(person: Person) -> dict[str, Any]:
-    """Send, wait for the result, and give the task as it was answered."""
-    await person.page.get_by_role("button", name="Swap the face").click()
+    """Confirm and send, wait for the result, and give the task as it was answered."""
+    await person.page.get_by_label("The people in these pictures agree").check()
+    await person.page.locator("[data-send]").click()
     await person.page.locator("[data-result-picture]").wait_for()
     await person.page.get_by_text("What was answered").click()
     answer: dict[str, Any] = json.loads(await person.page.locator(".raw pre").nth(1).inner_text())
@@ -130,6 +156,233 @@ async def test_one_of_several_faces_is_chosen_by_clicking_it(person: Person) -> 
     assert changed[200:700, 800:1200].mean() < 4, "the right one is as it was"
 
 
+class TestSeveralFaces:
+    async def test_each_gets_a_picture_of_its_own_by_the_keyboard(self, person: Person) -> None:
+        page = person.page
+        await person.sign_up()
+        await person.go("/try")
+        target = two_people()
+        await drop(person, "image", "two.jpg", target)
+        boxes = page.locator("[data-slot=image] .face")
+        await boxes.nth(1).wait_for()
+        places = page.locator("[data-slot=face_image]")
+        await page.get_by_label("Change several faces at once").focus()
+        await page.keyboard.press("Space")
+        assert await places.count() == 1
+        await boxes.nth(0).press("Enter")  # the only one that is chosen stays
+        await boxes.nth(1).press("Enter")
+        assert [await boxes.nth(number).get_attribute("aria-pressed") for number in (0, 1)] == ["true"] * 2
+        titles = ["The face for number 0", "The face for number 1"]
+        assert await places.get_by_role("heading").all_inner_texts() == titles
+        assert await page.locator("[data-send-hint]").inner_text() == "6 credits for 2 faces, if it works"
+        for title, sample in zip(titles, ("man", "woman"), strict=True):
+            place = page.get_by_role("region", name=title)
+            await place.locator(f"[data-sample={sample}]").press("Enter")
+            await place.locator(".face").wait_for()
+        shown = json.loads(await page.locator("[data-code=json]").text_content() or "")
+        samples = f"{person.address}/samples"
+        assert shown["swaps"] == [
+            {"face_image": f"{samples}/man.jpg", "target_index": 0},
+            {"face_image": f"{samples}/woman.jpg", "target_index": 1},
+        ]
+        assert "target_index" not in shown
+        assert "'swaps[1].face_image=" in await page.locator("[data-code=curl]").inner_text()
+        task = await swap(person)
+        assert task["credits"]["charged"] == 6
+        headings = page.locator(".assessment h3")
+        assert await headings.all_inner_texts() == ["Face 0", "Face 1"]
+        async with httpx.AsyncClient() as client:
+            data = (await client.get(task["output"]["image_url"])).content
+        changed = np.abs(pixels(data) - pixels(target)).max(axis=2)
+        assert changed[550:850, 200:400].mean() > 8
+        assert changed[300:600, 900:1100].mean() > 8
+
+    async def test_what_is_wrong_is_said_at_the_face_that_it_is_about(self, person: Person) -> None:
+        page = person.page
+        await person.sign_up()
+        person.expected = ["status of 400"]
+        await person.go("/try")
+        await drop(person, "image", "two.jpg", two_people())
+        await page.get_by_label("Change several faces at once").check()
+        await page.locator("[data-slot=image] .face").nth(1).click()
+        first, second = (page.locator("[data-slot=face_image]").nth(number) for number in (0, 1))
+        await first.locator("[data-sample=man]").click()
+        await page.locator("[data-send]").click()
+        assert "Choose the face first" in await second.locator("[data-problem]").inner_text()
+        await second.locator("input[type=file]").first.set_input_files(
+            {
+                "name": "noise.jpg",
+                "mimeType": "image/jpeg",
+                "buffer": jpeg(Image.effect_noise((400, 400), 50)),
+            }
+        )
+        await second.get_by_text("No face was found").wait_for()
+        await page.get_by_label("The people in these pictures agree").check()
+        await page.locator("[data-send]").click()
+        await page.get_by_text("What was answered").click()
+        assert "swaps[1].face_image" in await page.locator(".raw pre").nth(1).inner_text()
+        assert await second.locator("[data-problem]").is_visible()
+        assert await first.locator("[data-problem]").is_hidden()
+
+    async def test_one_that_is_no_longer_chosen_goes_with_its_picture(self, person: Person) -> None:
+        page = person.page
+        await person.sign_up()
+        await person.go("/try")
+        await drop(person, "image", "two.jpg", two_people())
+        await page.get_by_label("Change several faces at once").check()
+        boxes, places = page.locator("[data-slot=image] .face"), page.locator("[data-slot=face_image]")
+        await boxes.nth(1).click()
+        await places.nth(1).locator("[data-sample=woman]").click()
+        await boxes.nth(0).click()
+        assert await places.get_by_role("heading").all_inner_texts() == ["The face"]
+        shown = json.loads(await page.locator("[data-code=json]").text_content() or "")
+        assert (shown["target_index"], shown["face_image"]) == (1, f"{person.address}/samples/woman.jpg")
+
+    async def test_several_pictures_of_one_person(self, person: Person) -> None:
+        page = person.page
+        await person.sign_up()
+        await person.go("/try")
+        await page.locator("[data-slot=image] [data-sample=park]").click()
+        place = page.locator("[data-slot=face_image]")
+        await place.locator("[data-sample=man]").click()
+        await place.locator("[data-more]").set_input_files([SAMPLES / "man.jpg", SAMPLES / "cafe.jpg"])
+        assert await place.locator("[data-views] li").count() == 2
+        await place.get_by_role("button", name="Remove cafe.jpg").click()
+        assert await page.locator("[data-code=curl]").inner_text() == (
+            f"curl '{person.address}/api/v1/images/tools/face-swap' \\\n"
+            "  -H 'Authorization: Bearer YOUR_KEY' \\\n"
+            "  -F model=face-swap \\\n  -F target_index=0 \\\n  -F output_format=png \\\n"
+            f"  -F 'image={person.address}/samples/park.jpg' \\\n"
+            f"  -F 'face_images={person.address}/samples/man.jpg' \\\n  -F 'face_images=@\"man.jpg\"'"
+        )
+        task = await swap(person)
+        assert sorted(task["report"]["pictures"]) == [0, 1]
+
+    @pytest.mark.parametrize("way", WAYS)
+    async def test_it_fits_and_can_be_used_by_everybody(
+        self, new_person: NewPerson, screenshot: Screenshot, way: str
+    ) -> None:
+        person = await new_person(**WAYS[way])
+        page = person.page
+        await person.sign_up()
+        await person.go("/try")
+        await drop(person, "image", "two.jpg", two_people())
+        await page.get_by_label("Change several faces at once").check()
+        await page.locator("[data-slot=image] .face").nth(1).click()
+        for number, sample in enumerate(("man", "woman")):
+            await (
+                page.locator(f"[data-slot=face_image] >> nth={number}")
+                .locator(f"[data-sample={sample}]")
+                .click()
+            )
+        await page.locator("[data-slot=face_image] [data-more]").first.set_input_files(SAMPLES / "cafe.jpg")
+        await swap(person)
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await page.evaluate(width) == 0
+        await screenshot(page, f"try-several-{way}")
+        results = (await Axe().run(page)).response
+        assert [
+            (fault["id"], [node["target"] for node in fault["nodes"]][:3])
+            for fault in results["violations"]
+            if fault["impact"] in ("serious", "critical")
+        ] == []
+
+
+async def test_options_are_in_the_request_and_in_the_result(person: Person) -> None:
+    page = person.page
+    await person.sign_up()
+    await person.go("/try")
+    await page.locator("[data-slot=image] [data-sample=park]").click()
+    await page.locator("[data-slot=face_image] [data-sample=woman]").click()
+    await page.get_by_label("Small visible label").check()
+    await page.get_by_label("Camera data").select_option("Keep it, without the place")
+    await page.get_by_label("Longest side").fill("400")
+    task = await swap(person)
+    sent = json.loads(await page.locator(".raw pre").nth(0).text_content() or "")
+    assert (sent["label"], sent["exif"], sent["max_size"]) == (True, "keep", 400)
+    assert sent["consent"] == "The people in these pictures agree to this swap, or do not exist."
+    assert max(task["output"]["width"], task["output"]["height"]) == 400
+
+
+class TestWithoutAnAccount:
+    async def test_a_swap_is_made_and_belongs_to_this_browser(
+        self, new_person: NewPerson, demo_service: str, screenshot: Screenshot
+    ) -> None:
+        person = await new_person()
+        person.address = demo_service
+        page = person.page
+        await person.go("/try")
+        assert await page.get_by_role("heading", name="No account needed").is_visible()
+        assert await page.locator("[data-address]").first.is_hidden()
+        assert await page.locator("[data-send-hint]").inner_text() == "Free in the demo"
+        await drop(person, "image", "scene.jpg", (SAMPLES / "park.jpg").read_bytes())
+        await page.locator("[data-slot=face_image] [data-sample=woman]").click()
+        await page.locator("[data-slot=image] .face").wait_for()
+        task = await swap(person)
+        assert max(task["output"]["width"], task["output"]["height"]) == 1024
+        assert task["credits"]["charged"] == 0
+        assert "aio_" not in (await page.content()).replace('placeholder="aio_', "")
+        await screenshot(page, "try-demo")
+        stranger = await new_person()
+        stranger.address = demo_service
+        stranger.expected = ["status of 404"]
+        await stranger.go("/try")
+        read = "(id) => fetch(`/demo/tasks/${id}`).then((answer) => answer.status)"
+        assert await stranger.page.evaluate(read, task["task_id"]) == 404
+        assert await page.evaluate(read, task["task_id"]) == 200
+
+    async def test_who_has_used_it_up_is_invited(
+        self, new_person: NewPerson, demo_service: str, screenshot: Screenshot
+    ) -> None:
+        person = await new_person()
+        person.address = demo_service
+        person.expected = ["status of 429"]
+        page = person.page
+        await person.go("/try")
+        await page.locator("[data-slot=image] [data-sample=park]").click()
+        await page.locator("[data-slot=face_image] [data-sample=woman]").click()
+        for _ in range(2):
+            await swap(person)
+        await page.locator("[data-send]").click()
+        assert "The demo gives no more swaps today. Sign up to go on" in await problem(person, ".send")
+        await screenshot(page, "try-demo-used-up")
+        await page.get_by_role("link", name="Sign up to go on").click()
+        await page.wait_for_url("**/sign-up")
+
+    async def test_a_key_counts_more(self, new_person: NewPerson, demo_service: str) -> None:
+        person = await new_person()
+        person.address = demo_service
+        person.expected = ["status of 401"]
+        page = person.page
+        await person.go("/try")
+        await page.get_by_text("Use a key, or sign in").click()
+        await page.get_by_label("API key").fill("aio_wrong")
+        await page.get_by_label("API key").blur()
+        assert await page.locator("[data-send-hint]").inner_text() == "3 credits, if it works"
+        assert await page.locator("[data-address]").first.is_visible()
+        await page.locator("[data-slot=image] [data-sample=park]").click()
+        await page.locator("[data-slot=face_image] [data-sample=woman]").click()
+        await page.get_by_label("The people in these pictures agree").check()
+        await page.locator("[data-send]").click()
+        assert "API key is not valid" in await problem(person, "[data-key-row]")
+
+
+async def test_warnings_are_in_the_language_of_the_page(person: Person) -> None:
+    page = person.page
+    await person.sign_up()
+    await page.context.add_cookies([{"name": "mien_language", "value": "es", "url": person.address}])
+    await person.go("/try")
+    await page.locator("[data-slot=image] [data-sample=park]").click()
+    place = page.locator("[data-slot=face_image]")
+    await place.locator("[data-sample=man]").click()
+    await place.locator("[data-more]").set_input_files([SAMPLES / "man.jpg", SAMPLES / "woman.jpg"])
+    await page.locator("[data-consent]").check()
+    await page.locator("[data-send]").click()
+    await page.locator("[data-result-picture]").wait_for()
+    warnings = await page.locator(".assessment .warning").inner_text()
+    assert "La foto de cara 3 parece mostrar a otra persona. No se usó." in warnings
+
+
 async def test_pasting_the_camera_and_samples(person: Person) -> None:
     page = person.page
     await person.sign_up()
@@ -169,7 +422,7 @@ async def test_the_result_can_be_compared_enlarged_and_found_again(person: Perso
     )
     await swap(person)
     assert stages[0] == "Waiting for its turn"
-    assert "Swapping the face" in stages
+    assert "Swapping" in stages
     slider = page.locator("[data-outcome] input[type=range]")
     await slider.focus()
     await page.keyboard.press("End")
@@ -204,6 +457,10 @@ class TestWhatGoesWrong:
         await page.locator("[data-slot=image] [data-sample=park]").click()
         await page.locator("[data-slot=face_image] [data-sample=woman]").click()
         await send.click()
+        assert "Confirm this first" in await problem(person, "[data-consent-row]")
+        await page.get_by_label("The people in these pictures agree").check()
+        assert await page.locator("[data-consent-row] > [data-problem]").is_hidden()
+        await send.click()
         assert "API key is not valid" in await problem(person, "[data-key-row]")
 
     async def test_of_pictures_and_options(self, person: Person) -> None:
@@ -223,6 +480,7 @@ class TestWhatGoesWrong:
         await send.click()
         assert await problem(person, "[data-options]")
         await page.get_by_label("Longest side").fill("")
+        await page.get_by_label("The people in these pictures agree").check()
         await send.click()
         # The task fails, and says so beside the picture that is at fault.
         message = page.locator("[data-slot=face_image] [data-problem]", has_text="source picture")
@@ -249,5 +507,6 @@ class TestWhatGoesWrong:
         await person.go("/try")
         await page.locator("[data-slot=image] [data-sample=park]").click()
         await page.locator("[data-slot=face_image] [data-sample=woman]").click()
+        await page.get_by_label("The people in these pictures agree").check()
         await page.get_by_role("button", name="Swap the face").click()
         assert "Too few. Get credits" in await problem(person, ".send")

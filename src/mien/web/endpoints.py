@@ -15,11 +15,13 @@ from mien.tasks.schemas import EXAMPLE_ADDRESS, EXAMPLE_ID
 from mien.web import documents, reference
 from mien.web.addresses import base_path, own_path, safe_path
 from mien.web.code import EXAMPLES, highlighted
+from mien.web.demo import service as demo
 from mien.web.failures import wants_page
-from mien.web.languages import COOKIE, LANGUAGES
+from mien.web.languages import COOKIE, LANGUAGES, language_of
 from mien.web.pages import render
 from mien.web.prices import price_per_face
 from mien.web.visitors import visitor_of
+from mien.web.warnings import patterns
 
 router = APIRouter(include_in_schema=False)
 
@@ -118,7 +120,14 @@ async def document(request: Request, name: str) -> Response:
 @router.api_route("/try", methods=["GET", "HEAD"])
 async def tester(request: Request) -> Response:
     """Try the API with pictures of one's own."""
-    return await render(request, "try.html")
+    settings: Settings = request.app.state.resources.settings
+    return await render(
+        request,
+        "try.html",
+        is_demo=settings.demo and await visitor_of(request) is None,
+        demo_size=demo.MAX_SIZE,
+        warnings=patterns(language_of(request)),
+    )
 
 
 @router.api_route("/sign-up", methods=["GET", "HEAD"])

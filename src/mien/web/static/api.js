@@ -7,11 +7,19 @@ const csrfToken = document.querySelector('meta[name="csrf-token"]')?.content ?? 
 export const isSignedIn = csrfToken !== "";
 const publicUrl = document.querySelector('meta[name="public-url"]').content;
 
+const hasDemo = Boolean(document.querySelector('meta[name="demo"]'));
+
+/** Whether what is done without this key is done in the demo, which needs neither key nor session. */
+export const isDemo = (key = "") => hasDemo && !isSignedIn && !key;
+
+/** The address of a path of the API, or of the same in the demo. */
+export const address = (path, key) => `${base}${isDemo(key) ? "/demo" : "/api/v1"}${path}`;
+
 /** A refusal, as the API worded it, or as it must be worded where there was no answer. */
 export class Refusal extends Error {
-  constructor({ message, type, param = null, code = 0, request_id = null }, answer = null) {
+  constructor({ message, type, param = null, code = 0, request_id = null }, answer = null, retryAfter = 0) {
     super(message);
-    Object.assign(this, { type, param, status: code, requestId: request_id, answer });
+    Object.assign(this, { type, param, status: code, requestId: request_id, answer, retryAfter });
   }
 }
 
@@ -22,7 +30,7 @@ export function credentials(key = "") {
 }
 
 /**
- * Call `/api/v1` + path. `json` or `body` is sent; the answer's JSON is returned, or null if there is none.
+ * Call the API. `json` or `body` is sent; the answer's JSON is returned, or null if there is none.
  * Throws `Refusal`.
  */
 export async function call(method, path, { json, body, headers = {}, key = "", signal } = {}) {
@@ -30,7 +38,7 @@ export async function call(method, path, { json, body, headers = {}, key = "", s
   if (json !== undefined) sent["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(`${base}/api/v1${path}`, {
+    answer = await fetch(address(path, key), {
       method,
       headers: sent,
       body: json === undefined ? body : JSON.stringify(json),
@@ -50,7 +58,7 @@ export async function call(method, path, { json, body, headers = {}, key = "", s
   }
   if (!answer.ok) {
     const fallback = { message: _("The service answered with status {status}.", { status: answer.status }), type: "unknown", code: answer.status };
-    throw new Refusal(content?.error ?? fallback, content);
+    throw new Refusal(content?.error ?? fallback, content, Number(answer.headers.get("Retry-After")));
   }
   return content;
 }

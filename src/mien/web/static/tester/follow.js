@@ -1,6 +1,6 @@
 // Follows a task by its server-sent events; EventSource can't send a key, so they are read from fetch.
 
-import { base, call, credentials } from "../api.js";
+import { address, call, credentials } from "../api.js";
 
 const PATIENCE = 5; // connections that may break one after the other
 
@@ -13,7 +13,7 @@ export async function follow(taskId, { key, onStage, signal }) {
   for (let broken = 0; broken < PATIENCE; broken += 1) {
     try {
       const headers = { Accept: "text/event-stream", ...credentials(key), ...(last ? { "Last-Event-ID": last } : {}) };
-      const answer = await fetch(`${base}/api/v1/tasks/${taskId}/events`, { headers, credentials: key ? "omit" : "same-origin", signal });
+      const answer = await fetch(address(`/tasks/${taskId}/events`, key), { headers, credentials: key ? "omit" : "same-origin", signal });
       if (answer.status === 204 || !answer.ok) break;
       for await (const event of events(answer.body)) {
         last = event.id;

@@ -1,17 +1,29 @@
 // What will be sent, and the same as curl, Python and JSON.
 //
-// A picture is {file, name} or {address, name}; a request is {image, face_image, …fields}.
+// A picture is {file, name} or {address, name}; a request is {image, swaps, …fields}, and a swap is
+// {target_index, face_index, pictures}. One swap is sent in the fields of the request itself, several in `swaps`.
 
-const DEFAULTS = { face_index: 0, quality: null, max_size: null };
+const DEFAULTS = { face_index: 0, quality: null, max_size: null, label: false, label_language: null, exif: "drop", consent: null };
 
-/** The fields beside the pictures, without those that change nothing. */
-export function fields({ model, target_index, output_format, ...others }) {
-  const kept = Object.entries(others).filter(([name, value]) => name in DEFAULTS && value !== DEFAULTS[name]);
-  return { model, target_index, output_format, ...Object.fromEntries(kept) };
+/** Without what changes nothing. */
+const changing = (fields) => Object.fromEntries(Object.entries(fields).filter(([name, value]) => value !== DEFAULTS[name]));
+
+const hasFiles = ({ image, swaps }) => [image, ...swaps.flatMap((swap) => swap.pictures)].some((picture) => picture?.file);
+
+/** The fields beside the pictures, as they stand in a form. */
+function fields({ model, swaps, image, output_format, ...others }) {
+  const [{ target_index, face_index }] = swaps;
+  if (swaps.length === 1) return { model, target_index, output_format, ...changing({ face_index, ...others }) };
+  const indexes = swaps.map((swap) => ({ target_index: swap.target_index, ...changing({ face_index: swap.face_index }) }));
+  return { model, swaps: JSON.stringify(indexes), output_format, ...changing(others) };
 }
 
-const pictures = ({ image, face_image }) => Object.entries({ image, face_image });
-const hasFiles = (request) => pictures(request).some(([, picture]) => picture?.file);
+/** The pictures with the names of their parts in a form. */
+function pictures({ image, swaps }) {
+  const named = ({ pictures }, prefix) => (pictures.length > 1 ? pictures.map((picture) => [`${prefix}face_images`, picture]) : [[`${prefix}face_image`, pictures[0]]]);
+  const faces = swaps.flatMap((swap, number) => named(swap, swaps.length > 1 ? `swaps[${number}].` : ""));
+  return [["image", image], ...faces];
+}
 
 /** `json` or `body`, as `call` takes them. */
 export function body(request) {
@@ -26,10 +38,12 @@ export function body(request) {
 }
 
 /** The JSON body; bytes of files are shown as the beginning of what they would be. */
-export function asObject(request) {
-  const { model, ...others } = fields(request);
-  const shown = ([name, picture]) => [name, picture?.file ? `data:${picture.file.type};base64,…` : (picture?.address ?? "…")];
-  return { model, ...Object.fromEntries(pictures(request).map(shown)), ...others };
+export function asObject({ model, image, swaps, output_format, ...others }) {
+  const shown = (picture) => (picture?.file ? `data:${picture.file.type};base64,…` : (picture?.address ?? "…"));
+  const faces = ({ pictures }) => (pictures.length > 1 ? { face_images: pictures.map(shown) } : { face_image: shown(pictures[0]) });
+  const swap = ({ target_index, face_index, ...rest }) => ({ ...faces(rest), target_index, ...changing({ face_index }) });
+  const what = swaps.length > 1 ? { swaps: swaps.map(swap) } : swap(swaps[0]);
+  return { model, image: shown(image), ...what, output_format, ...changing(others) };
 }
 
 export const json = (request) => JSON.stringify(asObject(request), null, 2);
@@ -37,9 +51,9 @@ export const json = (request) => JSON.stringify(asObject(request), null, 2);
 export function curl(request, address, key) {
   const lines = [`curl ${quoted(address)}`, `-H ${quoted(`Authorization: Bearer ${key}`)}`];
   if (hasFiles(request)) {
-    for (const [name, value] of Object.entries(fields(request))) lines.push(`-F ${name}=${value}`);
+    for (const [name, value] of Object.entries(fields(request))) lines.push(part(name, String(value)));
     for (const [name, picture] of pictures(request)) {
-      lines.push(picture?.file ? `-F ${quoted(`${name}=@"${picture.name}"`)}` : `-F ${quoted(`${name}=${picture?.address ?? "…"}`)}`);
+      lines.push(picture?.file ? `-F ${quoted(`${name}=@"${picture.name}"`)}` : part(name, picture?.address ?? "…"));
     }
   } else {
     lines.push(`-H ${quoted("Content-Type: application/json")}`, `-d ${quoted(json(request))}`);
@@ -48,17 +62,34 @@ export function curl(request, address, key) {
 }
 
 export function python(request, address, key) {
-  const lines = ["import httpx", "", "answer = httpx.post(", `    ${JSON.stringify(address)},`, `    headers={"Authorization": ${JSON.stringify(`Bearer ${key}`)}},`];
+  const lines = ["import httpx", "", "answer = httpx.post(", `    ${literal(address)},`, `    headers={"Authorization": ${literal(`Bearer ${key}`)}},`];
   if (hasFiles(request)) {
-    const texts = { ...fields(request) };
-    for (const [name, picture] of pictures(request)) if (!picture?.file) texts[name] = picture?.address ?? "…";
-    lines.push("    data={", ...Object.entries(texts).map(([name, value]) => `        ${JSON.stringify(name)}: ${JSON.stringify(String(value))},`), "    },");
-    const files = pictures(request).filter(([, picture]) => picture?.file);
-    lines.push("    files={", ...files.map(([name, picture]) => `        ${JSON.stringify(name)}: open(${JSON.stringify(picture.name)}, "rb"),`), "    },");
+    const texts = Object.entries(fields(request)).map(([name, value]) => [name, literal(String(value))]);
+    const files = [];
+    const addresses = {};
+    for (const [name, picture] of pictures(request)) {
+      if (picture?.file) files.push([name, picture.name]);
+      else (addresses[name] ??= []).push(picture?.address ?? "…");
+    }
+    for (const [name, values] of Object.entries(addresses)) texts.push([name, literal(values.length > 1 ? values : values[0])]);
+    lines.push("    data={", ...texts.map(([name, value]) => `        ${literal(name)}: ${value},`), "    },");
+    lines.push("    files=[", ...files.map(([name, file]) => `        (${literal(name)}, open(${literal(file)}, "rb")),`), "    ],");
   } else {
-    lines.push("    json={", ...Object.entries(asObject(request)).map(([name, value]) => `        ${JSON.stringify(name)}: ${JSON.stringify(value)},`), "    },");
+    lines.push("    json={", ...Object.entries(asObject(request)).map(([name, value]) => `        ${literal(name)}: ${literal(value)},`), "    },");
   }
   return [...lines, ")", "print(answer.json())"].join("\n");
 }
 
+/** A part of a form for curl, which would read a file for some values and take others apart. */
+const part = (name, value) => `${/^[@<]|;/.test(value) ? "--form-string" : "-F"} ${quotedIfNeeded(`${name}=${value}`)}`;
+
+const quotedIfNeeded = (text) => (/^[\w./:=-]+$/.test(text) && !text.includes("://") ? text : quoted(text));
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** A value as Python writes it. */
+function literal(value) {
+  if (value === true) return "True";
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (typeof value === "object") return `{${Object.entries(value).map(([name, each]) => `${literal(name)}: ${literal(each)}`).join(", ")}}`;
+  return JSON.stringify(value);
+}

@@ -1,17 +1,18 @@
 // A place for a picture: chosen from samples, dropped, pasted, taken, or given by its address. Its faces are shown as
-// numbered boxes, one of which is chosen.
+// numbered boxes, of which one is chosen, or several.
 
 import { base, call, isOurs, onThisSite, publicAddress } from "../api.js";
 import { element } from "../parts.js";
-import { _ } from "../texts.js";
+import { _, language } from "../texts.js";
+
+const list = new Intl.ListFormat(language);
 
 export class Slot {
-  /** `credentials()` gives {key, isKnown}; `onChange` is called when the picture or the face is another. */
+  /** `credentials()` gives {key, isKnown}; `onChange` is called when the picture or the faces are others. */
   constructor(root, { credentials, onChange }) {
     this.root = root;
-    this.name = root.dataset.slot;
     this.picture = null;
-    this.face = 0;
+    this.chosen = [0];
     this.credentials = credentials;
     this.onChange = onChange;
     this.find = (what) => root.querySelector(`[data-${what}]`);
@@ -24,7 +25,18 @@ export class Slot {
       event.preventDefault();
       this.takeAddress(event.target.querySelector("input").value.trim());
     });
+    this.find("several")?.addEventListener("change", () => this.#choose(this.chosen.slice(0, 1)));
     this.#watchDrops();
+  }
+
+  /** The chosen face, or the first of them. */
+  get face() {
+    return this.chosen[0];
+  }
+
+  /** Whether more than one face can be chosen. */
+  get isForSeveral() {
+    return this.find("several")?.checked ?? false;
   }
 
   #watchDrops() {
@@ -45,25 +57,25 @@ export class Slot {
 
   /** Take a file, with a name for those that have none. */
   take(file, name = file.name || "picture.jpg") {
-    if (file.type && !file.type.startsWith("image/")) {
+    if (!isPicture(file)) {
       this.clear();
       this.fail(_("This is no picture. Choose a JPEG, PNG, WebP, AVIF or HEIC."));
       return;
     }
-    const size = file.size < 1e6 ? `${Math.ceil(file.size / 1e3)} kB` : `${(file.size / 1e6).toFixed(1)} MB`;
-    this.#show({ file, name, preview: URL.createObjectURL(file), caption: `${name} · ${size}` });
+    this.show({ file, name, preview: URL.createObjectURL(file), caption: `${name} · ${sizeOf(file)}` });
   }
 
   /** Take an address. Pictures of other hosts are never loaded by this page: our server looks at them. */
   takeAddress(address) {
     const preview = isOurs(address) ? onThisSite(address).replace(`${location.origin}${base}`, base) : null;
     const name = address.split("/").pop();
-    this.#show({ address, name, preview, caption: preview ? name : address });
+    this.show({ address, name, preview, caption: preview ? name : address });
   }
 
   clear({ focus = false } = {}) {
     this.picture = null;
-    this.face = 0;
+    this.#offerSeveral(0);
+    this.chosen = [0];
     this.find("chosen").hidden = true;
     this.find("drop").hidden = false;
     this.find("file").value = "";
@@ -79,9 +91,10 @@ export class Slot {
     problem.hidden = !message;
   }
 
-  #show(picture) {
+  show(picture) {
     this.picture = picture;
-    this.face = 0;
+    this.#offerSeveral(0);
+    this.chosen = [0];
     this.fail("");
     this.find("drop").hidden = true;
     this.find("chosen").hidden = false;
@@ -133,8 +146,6 @@ export class Slot {
   #showFaces({ width, height, faces }) {
     const stage = this.find("stage");
     for (const old of stage.querySelectorAll(".face")) old.remove();
-    const first = faces.find((face) => face.usable);
-    this.face = first?.index ?? 0;
     for (const { index, box: [left, top, right, bottom], usable, problem } of faces) {
       const label = usable ? _("Face {number}", { number: index }) : _("Face {number} can't be used: {problem}", { number: index, problem });
       const button = element("button", {
@@ -142,10 +153,9 @@ export class Slot {
         class: "face",
         title: label,
         "aria-label": label,
-        "aria-pressed": String(index === this.face && usable),
         "aria-disabled": String(!usable),
         children: [element("span", { text: String(index), "aria-hidden": "true" })],
-        on: { click: () => usable && this.choose(index) },
+        on: { click: () => usable && this.click(index) },
       });
       Object.assign(button.style, {
         left: `${(100 * Math.max(0, left)) / width}%`,
@@ -155,6 +165,32 @@ export class Slot {
       });
       stage.append(button);
     }
+    const usable = faces.filter((face) => face.usable);
+    this.#offerSeveral(usable.length);
+    this.#choose([usable[0]?.index ?? 0]);
+  }
+
+  /** Let several be chosen where there are so many. */
+  #offerSeveral(count) {
+    const row = this.find("several-row");
+    if (!row) return;
+    row.hidden = count < 2;
+    if (count < 2) this.find("several").checked = false;
+  }
+
+  /** A click on a box chooses that one alone; where there may be several, it adds or removes it. */
+  click(index) {
+    if (!this.isForSeveral) this.#choose([index]);
+    else if (!this.chosen.includes(index)) this.#choose([...this.chosen, index].sort((a, b) => a - b));
+    else if (this.chosen.length > 1) this.#choose(this.chosen.filter((one) => one !== index));
+  }
+
+  #choose(indexes) {
+    this.chosen = indexes;
+    const faces = this.picture?.faces ?? [];
+    this.find("stage").querySelectorAll(".face").forEach((button, number) => {
+      button.setAttribute("aria-pressed", String(indexes.includes(number) && faces[number].usable));
+    });
     this.#say(faces);
     this.onChange();
   }
@@ -162,25 +198,22 @@ export class Slot {
   #say(faces) {
     const status = this.find("faces");
     const [only] = faces;
-    if (faces.length === 0) {
-      status.textContent = "";
-      this.fail(_("No face was found in this picture. Choose one that shows a face clearly."));
-    } else if (!faces.some((face) => face.usable)) {
-      status.textContent = "";
-      this.fail(only.problem);
-    } else if (faces.length === 1) {
-      status.textContent = _("One face was found.");
-    } else {
-      status.textContent = _("{count} faces were found. Number {chosen} is chosen; click another to change that.", { count: faces.length, chosen: this.face });
-    }
+    const chosen = list.format(this.chosen.map(String));
+    status.textContent = "";
+    if (faces.length === 0) this.fail(_("No face was found in this picture. Choose one that shows a face clearly."));
+    else if (!faces.some((face) => face.usable)) this.fail(only.problem);
+    else if (faces.length === 1) status.textContent = _("One face was found.");
+    else if (this.isForSeveral) status.textContent = _("{count} faces were found. Chosen: {chosen}. Click a box to add or remove it.", { count: faces.length, chosen });
+    else status.textContent = _("{count} faces were found. Number {chosen} is chosen; click another to change that.", { count: faces.length, chosen });
   }
+}
 
-  choose(index) {
-    this.face = index;
-    this.find("stage").querySelectorAll(".face").forEach((button, number) => button.setAttribute("aria-pressed", String(number === index)));
-    this.#say(this.picture.faces);
-    this.onChange();
-  }
+export function isPicture(file) {
+  return !file.type || file.type.startsWith("image/");
+}
+
+export function sizeOf(file) {
+  return file.size < 1e6 ? `${Math.ceil(file.size / 1e3)} kB` : `${(file.size / 1e6).toFixed(1)} MB`;
 }
 
 function question({ file, name, address }, annotate) {

@@ -1,9 +1,10 @@
 // The API tester: from two pictures to a result, with everything that is sent and answered in sight.
 
-import { call, isSignedIn, onThisSite, publicAddress } from "../api.js";
+import { base, call, isDemo, isSignedIn, onThisSite, publicAddress } from "../api.js";
 import { announce, element } from "../parts.js";
 import { _, language } from "../texts.js";
 import { hasCamera, takePicture } from "./camera.js";
+import { FaceSlot } from "./face.js";
 import { follow } from "./follow.js";
 import * as history from "./history.js";
 import { completed } from "./outcome.js";
@@ -14,7 +15,7 @@ const STAGES = {
   queued: _("Waiting for its turn"),
   fetching: _("Fetching the pictures"),
   detecting: _("Finding the faces"),
-  swapping: _("Swapping the face"),
+  swapping: _("Swapping"),
   marking: _("Marking the picture as made by software"),
   storing: _("Storing the result"),
 };
@@ -35,7 +36,7 @@ const storedKey = () => {
   }
 };
 const key = () => keyInput?.value.trim() ?? "";
-const isKnown = () => isSignedIn || key() !== "";
+const isKnown = () => isSignedIn || key() !== "" || isDemo();
 
 if (keyInput) {
   keyInput.value = storedKey();
@@ -46,36 +47,80 @@ if (keyInput) {
       // It stays in the field.
     }
     tell(find("key-row"), "");
-    for (const slot of Object.values(slots)) slot.look();
+    for (const slot of allSlots()) {
+      slot.find("address").hidden = isDemo(key());
+      slot.look();
+    }
     update();
   });
 }
 
-// Pictures and options ------------------------------------------------------------------------------------------
+// Pictures ------------------------------------------------------------------------------------------------------
 
 const credentials = () => ({ key: key(), isKnown: isKnown() });
-const slots = Object.fromEntries(
-  [...root.querySelectorAll("[data-slot]")].map((place) => [place.dataset.slot, new Slot(place, { credentials, onChange: () => update() })]),
-);
-const options = find("options");
-const option = (name) => options.querySelector(`[name=${name}]`);
+const scenePlace = root.querySelector("[data-slot=image]");
+const facePlace = root.querySelector("[data-slot=face_image]");
+const emptyFacePlace = facePlace.cloneNode(true);
 
-for (const slot of Object.values(slots)) {
+const scene = prepared(new Slot(scenePlace, { credentials, onChange: () => matchFaces() }));
+let made = 1;
+/** For each chosen face of the scene the place of the face that is put in, in the same order. */
+let faces = [{ target: 0, slot: prepared(new FaceSlot(facePlace, { credentials, onChange: () => update() })) }];
+
+function allSlots() {
+  return [scene, ...faces.map(({ slot }) => slot)];
+}
+
+function prepared(slot) {
   const button = slot.find("camera");
   button.hidden = !hasCamera;
   button.addEventListener("click", () => takePicture((file) => slot.take(file)));
+  slot.find("address").hidden = isDemo(key());
+  return slot;
+}
+
+function newFaceSlot() {
+  const place = emptyFacePlace.cloneNode(true);
+  made += 1;
+  for (const part of [place, ...place.querySelectorAll("*")]) {
+    for (const name of ["id", "for", "aria-labelledby", "aria-describedby"]) {
+      const value = part.getAttribute(name);
+      if (value) part.setAttribute(name, value.replaceAll("face_image-", `face_image-${made}-`));
+    }
+  }
+  scenePlace.parentElement.append(place);
+  return prepared(new FaceSlot(place, { credentials, onChange: () => update() }));
+}
+
+/** Have a place for each face that is chosen in the scene: one that stays chosen keeps its own. */
+function matchFaces() {
+  const isFor = (index) => faces.find(({ target }) => target === index);
+  const spare = faces.filter(({ target }) => !scene.chosen.includes(target));
+  faces = scene.chosen.map((target) => isFor(target) ?? { target, slot: spare.shift()?.slot ?? newFaceSlot() });
+  for (const { slot } of spare) slot.root.remove();
+  for (const { target, slot } of faces) slot.name(faces.length > 1 ? target : null);
+  scenePlace.parentElement.classList.toggle("several", faces.length > 1);
+  const places = faces.map(({ slot }) => slot.root);
+  if (places.some((place, number) => place !== scenePlace.parentElement.children[number + 1])) scenePlace.parentElement.append(...places);
+  update();
 }
 
 document.addEventListener("paste", (event) => {
   const [file] = event.clipboardData.files;
   if (!file) return;
   event.preventDefault();
-  const focused = Object.values(slots).find((slot) => slot.root.contains(document.activeElement));
-  const empty = Object.values(slots).find((slot) => !slot.picture);
-  (focused ?? empty ?? slots.image).take(file, file.name || `pasted.${file.type.split("/")[1]}`);
+  const focused = allSlots().find((slot) => slot.root.contains(document.activeElement));
+  const empty = allSlots().find((slot) => !slot.picture);
+  (focused ?? empty ?? scene).take(file, file.name || `pasted.${file.type.split("/")[1]}`);
 });
 // A picture that misses its place must not replace the page.
 for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
+
+// Options -------------------------------------------------------------------------------------------------------
+
+const options = find("options");
+const option = (name) => options.querySelector(`[name=${name}]`);
+const consent = find("consent");
 
 options.addEventListener("input", () => {
   const isLossless = options.querySelector("[name=output_format]:checked").value === "png";
@@ -86,33 +131,50 @@ options.addEventListener("input", () => {
   tell(options, "");
   update();
 });
+consent.addEventListener("change", () => {
+  tell(find("consent-row"), "");
+  update();
+});
 
 function request() {
   const number = (name) => (option(name).value === "" ? null : Number(option(name).value));
+  const label = option("label").checked;
   return {
     model: "face-swap",
-    image: slots.image.picture,
-    face_image: slots.face_image.picture,
-    target_index: slots.image.face,
-    face_index: slots.face_image.face,
+    image: scene.picture,
+    swaps: faces.map(({ target, slot }) => ({ target_index: target, face_index: slot.face, pictures: slot.pictures })),
     output_format: options.querySelector("[name=output_format]:checked").value,
     quality: number("quality"),
     max_size: number("max_size"),
+    label,
+    label_language: label && language !== "en" ? language : null,
+    exif: option("exif").value,
+    // What was agreed to is kept as it was read.
+    consent: consent.checked ? find("consent-text").textContent.trim() : null,
   };
 }
 
 const sendButton = find("send");
 const codes = Object.fromEntries(["curl", "python", "json"].map((id) => [id, document.querySelector(`[data-code=${id}]`)]));
 
-/** Show the request as it would be sent now. */
+/** Show the request as it would be sent now, and what it costs. */
 function update() {
   const wanted = request();
   const address = publicAddress(`/api/v1${FACE_SWAP}`);
   codes.curl.textContent = requests.curl(wanted, address, key() || PLACEHOLDER);
   codes.python.textContent = requests.python(wanted, address, key() || PLACEHOLDER);
   codes.json.textContent = requests.json(wanted);
-  const isFile = Boolean(wanted.image?.file || wanted.face_image?.file);
+  const isFile = [wanted.image, ...wanted.swaps.flatMap(({ pictures }) => pictures)].some((picture) => picture?.file);
   find("code-hint").textContent = isFile ? _("Files go along as a form. As JSON, their bytes would be in the place of the dots.") : "";
+  sendButton.textContent = faces.length > 1 ? _("Swap {count} faces", { count: faces.length }) : _("Swap the face");
+  find("send-hint").textContent = price(faces.length);
+}
+
+function price(count) {
+  const credits = count * Number(root.dataset.price);
+  if (isDemo(key())) return _("Free in the demo");
+  if (credits === 0) return _("Free on this service");
+  return count > 1 ? _("{credits} credits for {count} faces, if it works", { credits, count }) : _("{credits} credits, if it works", { credits });
 }
 
 // Sending -------------------------------------------------------------------------------------------------------
@@ -128,7 +190,7 @@ find("cancel").addEventListener("click", async () => {
 });
 
 async function send() {
-  for (const place of [...Object.values(slots).map((slot) => slot.root), options, find("key-row"), sendButton.parentElement]) tell(place, "");
+  for (const place of [...allSlots().map((slot) => slot.root), options, find("consent-row"), find("key-row"), sendButton.parentElement]) tell(place, "");
   const wanted = request();
   if (!check(wanted)) return;
   sendButton.disabled = true;
@@ -160,10 +222,10 @@ function check(wanted) {
     keyInput.focus();
     return false;
   }
-  for (const [name, message] of [["image", _("Choose the scene first.")], ["face_image", _("Choose the face first.")]]) {
-    if (!wanted[name]) {
-      slots[name].fail(message);
-      slots[name].find("file").focus();
+  for (const slot of allSlots()) {
+    if (!slot.picture) {
+      slot.fail(slot === scene ? _("Choose the scene first.") : _("Choose the face first."));
+      slot.find("file").focus();
       return false;
     }
   }
@@ -173,6 +235,11 @@ function check(wanted) {
       input.focus();
       return false;
     }
+  }
+  if (!consent.checked) {
+    tell(find("consent-row"), _("Confirm this first. If they don't agree, take pictures of people who do."));
+    consent.focus();
+    return false;
   }
   return true;
 }
@@ -188,7 +255,7 @@ function showStage(stage) {
 }
 
 function showCompleted(task, wanted, shown) {
-  const parts = completed(task, wanted.image.preview ?? null, { zoom });
+  const parts = completed(task, wanted, { zoom });
   outcome.replaceChildren(...parts, raw(shown, task));
   outcome.hidden = false;
   announce(_("The swap is done."));
@@ -204,23 +271,28 @@ function raw(shown, answer) {
 /** Say what went wrong where it belongs. */
 function fail(error, { shown, answer }) {
   empty.hidden = false;
-  const field = (error.param ?? "").split(/[.[]/)[0];
-  const place = placeOf(error.type, field);
+  const place = placeOf(error.type, error.param ?? "");
   const more = error.requestId && error.status >= 500 ? ` ${_("Request id: {id}", { id: error.requestId })}` : "";
-  tell(place, `${error.message}${more}`);
-  if (error.type === "insufficient_credits" && isSignedIn) {
-    place.querySelector("[data-problem]").append(" ", element("a", { href: `${document.documentElement.dataset.base}/dashboard/credits`, text: _("Get credits") }));
-  }
+  // Hours, not moments: it's the demo that is used up.
+  const isUsedUp = isDemo(key()) && error.type === "rate_limited" && error.retryAfter > 60;
+  tell(place, isUsedUp ? _("The demo gives no more swaps today.") : `${error.message}${more}`);
+  const wayOut = error.type === "insufficient_credits" && isSignedIn ? ["/dashboard/credits", _("Get credits")] : isUsedUp ? wayIn() : null;
+  if (wayOut) find("problem", place).append(" ", element("a", { href: base + wayOut[0], text: wayOut[1] }));
   place.scrollIntoView({ block: "nearest" });
   outcome.replaceChildren(raw(shown, answer));
   outcome.hidden = false;
 }
 
-function placeOf(type, field) {
+const wayIn = () => ("signup" in root.dataset ? ["/sign-up", _("Sign up to go on")] : ["/sign-in", _("Sign in to go on")]);
+
+/** Where a refusal of a field is shown, such as `face_images[1]`, `swaps[1].face_image` or `quality`. */
+function placeOf(type, param) {
   if (type === "authentication_error" && keyInput) return find("key-row");
-  if (["image", "target_index"].includes(field)) return slots.image.root;
-  if (["face_image", "face_images", "face_index"].includes(field)) return slots.face_image.root;
-  if (["quality", "max_size", "output_format"].includes(field)) return options;
+  const [, number = 0, field] = /^(?:swaps\[(\d+)\]\.)?(\w*)/.exec(param);
+  if (["image", "target_index"].includes(field)) return scene.root;
+  if (["face_image", "face_images", "face_index"].includes(field)) return (faces[number] ?? faces[0]).slot.root;
+  if (["quality", "max_size", "output_format", "label", "exif"].includes(field)) return options;
+  if (field === "consent") return find("consent-row");
   return sendButton.parentElement;
 }
 
@@ -250,7 +322,7 @@ function remember(task, wanted, picture) {
     taskId: task.task_id,
     at: Date.now(),
     image: wanted.image.name,
-    face: wanted.face_image.name,
+    face: wanted.swaps.map(({ pictures }) => pictures[0].name).join(", "),
     picture,
     address: task.output.image_url,
     expiresAt: task.output.expires_at,
