@@ -13,6 +13,7 @@ from mien import errors
 from mien.detection.schemas import FaceDetectRequest, FaceFound, FacesAnswer, FacesData
 from mien.errors import ApiError, TaskError
 from mien.http.errors import ErrorAnswer
+from mien.origin.schemas import CheckOriginRequest, OriginAnswer, OriginData, SignatureFound, WatermarkFound
 from mien.server import create_app
 from mien.settings import load_settings
 from mien.tasks.requests import FaceSwapRequest
@@ -80,6 +81,15 @@ def test_every_field_of_found_faces_is_documented() -> None:
     assert of_faces == set(FaceFound.model_fields)
     others = {name for name in documented if not name.startswith("faces[].")}
     assert others == set(FaceDetectRequest.model_fields) | set(FacesData.model_fields)
+
+
+def test_every_field_of_an_origin_is_documented() -> None:
+    documented = names(section(HTTP, "Check a picture's origin"))
+    for prefix, model in (("signature.", SignatureFound), ("watermarks[].", WatermarkFound)):
+        of_it = {name.removeprefix(prefix) for name in documented if name.startswith(prefix)}
+        assert of_it == set(model.model_fields)
+    others = {name for name in documented if "." not in name}
+    assert others | {"signature"} == set(CheckOriginRequest.model_fields) | set(OriginData.model_fields)
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +215,7 @@ def test_links_between_documents_lead_somewhere() -> None:
         ("Create a face swap", AcceptedAnswer),
         ("Upload a picture", UploadAnswer),
         ("Find faces", FacesAnswer),
+        ("Check a picture's origin", OriginAnswer),
         ("Read a task", TaskAnswer),
     ],
 )

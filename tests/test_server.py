@@ -91,6 +91,7 @@ class TestTheSeedContract:
             "reports": [],
             "timings": None,
             "credits": {"held": 3, "charged": 0},
+            "consent": None,
             "metadata": {},
             "started_at": None,
             "completed_at": None,

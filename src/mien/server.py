@@ -24,6 +24,8 @@ from mien.http.authentication import Authentication
 from mien.http.errors import add_error_handlers
 from mien.http.middleware import BodyLimits, RequestContext
 from mien.http.openapi import describe
+from mien.origin import endpoints as origin
+from mien.origin.checkers import OriginCheckers
 from mien.privacy import deletion
 from mien.privacy import endpoints as privacy
 from mien.resources import Resources, open_resources
@@ -80,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
                 limits={
                     tasks.FACE_SWAP: settings.max_body_bytes,
                     detection.FACE_DETECT: settings.max_body_bytes,
+                    origin.CHECK_ORIGIN: settings.max_body_bytes,
                     demo.FACE_SWAP: demo.MAX_BODY,
                     demo.FACE_DETECT: demo.MAX_BODY,
                     safety.DO_NOT_SWAP: settings.max_body_bytes,
@@ -97,12 +100,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.payments = open_payments(settings)
     app.state.watch = Watch(resources)
     app.state.detectors = Detectors(settings)
+    app.state.origin_checkers = OriginCheckers(settings)
     for router in (
         accounts.open_router,
         accounts.router,
         administration.router,
         tasks.router,
         detection.router,
+        origin.router,
         uploads.router,
         safety.router,
         safety_administration.router,
@@ -179,5 +184,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         keeper.cancel()
     await asyncio.gather(*keepers, return_exceptions=True)
     await app.state.detectors.close()
+    await app.state.origin_checkers.close()
     await app.state.payments.close()
     await resources.close()

@@ -39,11 +39,13 @@ async def read_body(
     *,
     max_text: int,
     unfold: Callable[[Iterable[Part]], dict[str, Any]] = each_once,
+    file_field: str | None = None,
 ) -> Model:
     """The request's body as `model`: strict about types in JSON, reading numbers from text in a form.
 
     A form's files become bytes; a text field may have up to `max_text` bytes; `unfold` makes of the parts
-    what JSON would hold. Nothing of the body is kept but the model.
+    what JSON would hold. A body that is a file itself is the field `file_field`, if there is one. Nothing of
+    the body is kept but the model.
 
     Raises `InvalidRequest` that names the field at fault, and `UnsupportedMediaType`.
     """
@@ -55,6 +57,8 @@ async def read_body(
             case "multipart/form-data":
                 parts = await _form_parts(request, max_text)
                 return await asyncio.to_thread(model.model_validate, unfold(parts))
+            case _ if file_field and is_file(media_type):
+                return model.model_validate({file_field: await _whole(request)})
     raise _unsupported(
         media_type,
         "JSON with the header `Content-Type: application/json`, or a form as multipart/form-data (with curl: "
@@ -77,8 +81,17 @@ async def read_json(request: Request, model: type[Model]) -> Model:
         return await _from_json(request, model)
 
 
+def is_file(media_type: str) -> bool:
+    """Whether a body of this type is a picture's file itself."""
+    return media_type.startswith("image/") or media_type == "application/octet-stream"
+
+
+async def _whole(request: Request) -> bytes:
+    return b"".join([chunk async for chunk in request.stream()])
+
+
 async def _from_json(request: Request, model: type[Model]) -> Model:
-    body = b"".join([chunk async for chunk in request.stream()])
+    body = await _whole(request)
     if len(body) < _QUICK:
         return model.model_validate_json(body, strict=True)
     # In a thread, since a picture in a data: URI keeps a core busy for a while.

@@ -68,6 +68,14 @@ async def find_all(session: AsyncSession, task_ids: Sequence[str]) -> Sequence[T
     return (await session.scalars(select(Task).where(Task.id.in_(task_ids)))).all()
 
 
+async def completed_with_tags(session: AsyncSession, tags: Sequence[int]) -> Sequence[Task]:
+    """Tasks whose results carry one of these watermarks, the newest first."""
+    if not tags:
+        return ()
+    found = select(Task).where(Task.tag.in_(tags), Task.state == State.COMPLETED)
+    return (await session.scalars(found.order_by(Task.completed_at.desc()))).all()
+
+
 async def owns_result(session: AsyncSession, account_id: UUID, key: str) -> bool:
     found = select(Task.id).where(
         Task.account_id == account_id, Task.result_key == key, Task.expires_at > func.now()

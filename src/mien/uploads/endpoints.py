@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import UploadFile
 
 from mien.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from mien.http.bodies import is_file
 from mien.http.dependencies import AccountId, Shared, bearer
 from mien.http.errors import error_answers
 from mien.uploads import service
@@ -74,7 +75,7 @@ async def _received(request: Request, max_bytes: int) -> AsyncIterator[BinaryIO]
     if media_type == "multipart/form-data":
         async with request.form(max_files=1, max_fields=1) as form:
             yield _only_file([*form.multi_items()])
-    elif media_type.startswith("image/") or media_type == "application/octet-stream":
+    elif is_file(media_type):
         spool = cast(BinaryIO, SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - `received` closes it
         received = UploadFile(spool, size=0)  # which writes to the disk in a thread
         try:
