@@ -9,7 +9,7 @@ import pytest
 from mien import Face, SwapResult
 from mien.engine.arrays import RGB, Float
 from mien.engine.landmarks import aligned_crop
-from mien.engine.masks import reaches_jaw
+from mien.engine.masks import jaw_rim, reaches_jaw
 from mien.engine.models import Network
 from mien.engine.occlusion import (
     CROP,
@@ -138,8 +138,9 @@ def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> 
         assert mask.shape == shape
         assert 0 <= mask.min() <= mask.max() <= 1
     width = scene.face_width / scene.raster.cell
-    assert reaches_jaw(scene.raster, covering.beard, width)
-    assert not reaches_jaw(scene.raster, covering.source_beards[0], width)
+    rim = jaw_rim(scene.raster, width)
+    assert reaches_jaw(rim, covering.beard)
+    assert not reaches_jaw(rim, covering.source_beards[0])
 
 
 def test_an_edge_is_drawn_to_the_pictures_edge() -> None:

@@ -165,10 +165,8 @@ def bend(image: RGB, before: Float, after: Float, eye_distance: float, freedom: 
     if freedom is not None:
         coarse = coarse * cv2.resize(freedom, size, interpolation=cv2.INTER_AREA)[..., None]
     full = cv2.resize(coarse, (size[0] * small, size[1] * small), interpolation=cv2.INTER_LINEAR)
-    full = full[:height, :width]
-    map_x = full[..., 0] + np.arange(width, dtype=np.float32)
-    map_y = full[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    bent = cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    how = cv2.INTER_CUBIC | cv2.WARP_RELATIVE_MAP
+    bent = cv2.remap(image, full[:height, :width], np.empty(0), how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(bent, np.uint8)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from mien.engine.arrays import Float
+from mien.engine.arrays import Float, Mask
 from mien.engine.drawing import area, disc, soften
 from mien.engine.lighting import Light, Skin
 from mien.engine.occlusion import Covering
@@ -87,8 +87,9 @@ def beard_worn(
     Moustaches and goatees end within the face, and so come and go with its skin. A beard that reaches beyond
     the jaw can't be taken away, but one of another colour can't be continued either.
     """
+    rim = jaw_rim(raster, width)
     target, source = (
-        _against_skin(skin, beard, light) if reaches_jaw(raster, beard, width) else np.zeros(3)
+        _against_skin(skin, beard, light) if reaches_jaw(rim, beard) else np.zeros(3)
         for beard, light in (
             (covering.beard, target_light),
             (covering.source_beards[0], source_light),
@@ -101,11 +102,15 @@ def beard_worn(
     return "target" if np.linalg.norm(target - source) > OTHER_HAIR else "source"
 
 
-def reaches_jaw(raster: Raster, beard: Float, width: float) -> bool:
-    """Whether a beard, float32[rows, columns], covers the jaw's rim."""
+def jaw_rim(raster: Raster, width: float) -> Mask:
+    """bool[rows, columns]: the lower face along its outline."""
     face = area(raster, OVAL)
-    inner = cv2.erode(face, disc(width * BEARD_RIM)).astype(bool)
-    rim = area(raster, LOWER_FACE).astype(bool) & face.astype(bool) & ~inner
+    depth = cv2.distanceTransform(face, cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray((depth > 0) & (depth <= width * BEARD_RIM) & area(raster, LOWER_FACE).astype(bool))
+
+
+def reaches_jaw(rim: Mask, beard: Float) -> bool:
+    """Whether a beard, float32[rows, columns], covers the jaw's rim."""
     return bool(rim.any()) and float((beard[rim] > 0.5).mean()) > BEARD_SHARE
 
 
