@@ -8,7 +8,7 @@ import pytest
 
 from mien import Face
 from mien.engine.arrays import RGB, Float
-from mien.engine.eyes import CLOSED_EYE, eye_colour, kept_eyes, put_eyes
+from mien.engine.eyes import CLOSED_EYE, eye_colour, kept_eyes, put_back
 from mien.engine.geometry import eye_openness
 from mien.engine.raster import Raster, rasterise
 from mien.engine.topology import EYES, LEFT_EYE, NOSE_TIP, RIGHT_EYE
@@ -29,7 +29,7 @@ def on_green(target: Photo, source: Photo) -> Float:
     """The target's eyes on an otherwise green face of the same shape."""
     picture, points, raster = cut(target)
     face = np.tile(GREEN, (*picture.shape[:2], 1))
-    put_eyes(face, kept_eyes(raster, points, picture, points, source[0], source[1].landmarks))
+    put_back(face, kept_eyes(raster, points, picture, points, source[0], source[1].landmarks))
     return face
 
 
@@ -127,7 +127,7 @@ def test_eyes_beyond_the_border_are_left_alone(expression: Expressions) -> None:
     points = face.landmarks - np.array([face.landmarks[133, 0], 0, 0], np.float32)
     raster = rasterise(points, picture.shape[:2], 200)
     canvas = np.tile(GREEN, (*picture.shape[:2], 1))
-    put_eyes(canvas, kept_eyes(raster, points, picture, face.landmarks, picture, face.landmarks))
+    put_back(canvas, kept_eyes(raster, points, picture, face.landmarks, picture, face.landmarks))
     assert np.isfinite(canvas).all()
 
 
@@ -140,5 +140,5 @@ def _uncoloured(target: Photo) -> Float:
     blank = np.zeros((4, 4, 3), np.uint8)
     picture, points, raster = cut(target)
     face = np.tile(GREEN, (*picture.shape[:2], 1))
-    put_eyes(face, kept_eyes(raster, points, picture, points, blank, points))
+    put_back(face, kept_eyes(raster, points, picture, points, blank, points))
     return face

@@ -14,9 +14,10 @@ import numpy as np
 from mien.engine.arrays import RGB, Float, Index
 from mien.engine.drawing import disc, soften
 from mien.engine.geometry import eye_openness, smoothstep
+from mien.engine.lighting import NEUTRAL
 from mien.engine.raster import Raster
-from mien.engine.texture import sample, source_coordinates
-from mien.engine.topology import EYES, MESH_POINTS
+from mien.engine.texture import sample, window_coordinates
+from mien.engine.topology import EYES
 
 CLOSED_EYE, OPEN_EYE = 0.11, 0.16
 """Lid gap over eye width at which an eye is shut, and from which it is open; squinting ones read 0.2."""
@@ -31,12 +32,12 @@ EDGE, LID_EDGE = 0.025, 0.06
 MAX_GAIN, MAX_SHIFT = 2.5, 0.15
 """An iris becomes so many times lighter or darker, and its chroma (of 1) moves so far, at most."""
 
+SHADED = (0.15, 0.45)
+"""Luma of an eye's white: in the shade an iris mirrors more of its surroundings than it shows of its colour,
+which then counts for less."""
+
 FINE = 64
 """Colours are measured on eyes of no more than about so many pixels."""
-
-
-MARGIN = 3
-"""Cells around an eye that the evening and the enlarging of its coordinates look at."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,12 @@ class EyeColour:
 
 
 @dataclass(frozen=True)
-class KeptEye:
-    """window: rows and columns of the face. picture: float32[h, w, 3] in 0–255. share: float32[h, w, 1] in
-    [0, 1], how much of it shows."""
+class Kept:
+    """A part of the target that stays where the result has it.
+
+    window: rows and columns of the face. picture: float32[h, w, 3] in 0–255. share: float32[h, w, 1] in
+    [0, 1], how much of it shows.
+    """
 
     window: tuple[slice, slice]
     picture: Float
@@ -60,7 +64,7 @@ class KeptEye:
 
 def kept_eyes(
     raster: Raster, points: Float, target: RGB, before: Float, source: RGB, ours: Float
-) -> list[KeptEye]:
+) -> list[Kept]:
     """The target's eyes where the result has them.
 
     raster, points: the result's mesh, float32[478, 3] in pixels. target, source: uint8[h, w, 3] with their
@@ -77,29 +81,20 @@ def kept_eyes(
         if (high - low < 3).any():
             continue
         window = (slice(low[1], high[1]), slice(low[0], high[0]))
-        eye = sample(target, _coordinates(raster, before, low, high)).astype(np.float32)
+        eye = sample(target, window_coordinates(raster, before, low, high)).astype(np.float32)
         lids = _inside(points[ring, :2] - low, eye.shape)
         own = eye_colour(target, before, ring, iris)
         if wanted and own:
             eye = _recolour(eye, _iris_mask(points[iris, :2] - low, lids, width), own, wanted)
         kept = soften(cv2.dilate(lids, disc(reach)), edge)[..., None]
-        eyes.append(KeptEye(window, eye, kept))
+        eyes.append(Kept(window, eye, kept))
     return eyes
 
 
-def put_eyes(face: Float, eyes: Sequence[KeptEye]) -> None:
+def put_back(face: Float, parts: Sequence[Kept]) -> None:
     """Change `face`, float32[H, W, 3] in 0–255, in place."""
-    for eye in eyes:
-        face[eye.window] += eye.share * (eye.picture - face[eye.window])
-
-
-def _coordinates(raster: Raster, before: Float, low: Index, high: Index) -> Float:
-    """Where in the target each pixel from `low` to `high`, x and y, takes its colour: float32[h, w, 2]."""
-    first = np.maximum(low // raster.cell - MARGIN, 0)
-    last = np.minimum(-(-high // raster.cell) + MARGIN, raster.ids.shape[::-1])
-    part = raster.part(slice(int(first[1]), int(last[1])), slice(int(first[0]), int(last[0])))
-    (left, top), (right, bottom) = low - first * raster.cell, high - first * raster.cell
-    return part.enlarge(source_coordinates(part, before[:MESH_POINTS, :2]))[top:bottom, left:right]
+    for part in parts:
+        face[part.window] += part.share * (part.picture - face[part.window])
 
 
 def eye_colour(image: RGB, points: Float, ring: Index, iris: Index) -> EyeColour | None:
@@ -126,10 +121,12 @@ def _recolour(eye: Float, mask: Float, own: EyeColour, wanted: EyeColour) -> Flo
     """The eye with an iris as `wanted` under its own light; pupil and reflections stay."""
     light = float(np.clip(own.white[0] / max(float(wanted.white[0]), 0.05), 0.3, 3))
     typical = max(float(own.iris[0]), 0.02)
-    gain = float(np.clip(wanted.iris[0] * light / typical, 1 / MAX_GAIN, MAX_GAIN))
+    trust = float(np.interp(wanted.white[0], SHADED, [0.3, 1]))
+    gain = float(np.clip(wanted.iris[0] * light / typical, 1 / MAX_GAIN, MAX_GAIN)) ** trust
     # Whites are veined and shaded, so that half of what they say about the light's colour is believed.
-    shift = wanted.iris[1:] + 0.5 * (own.white - wanted.white)[1:] - own.iris[1:]
-    shift = np.clip(shift, -MAX_SHIFT, MAX_SHIFT)
+    cast = 0.5 * ((own.white[1:] - NEUTRAL) - (wanted.white[1:] - NEUTRAL) * light)
+    shift = (wanted.iris[1:] - NEUTRAL) * light + cast - (own.iris[1:] - NEUTRAL)
+    shift = trust * np.clip(shift, -MAX_SHIFT, MAX_SHIFT)
     colours = cv2.cvtColor(eye / 255, cv2.COLOR_RGB2YCrCb)
     lightness = colours[..., 0] / typical
     mask = mask * smoothstep(lightness, 0.2, 0.7) * (1 - smoothstep(lightness, 1.8, 3.5))

@@ -9,7 +9,8 @@ import numpy as np
 from mien.engine.arrays import RGB, Float
 from mien.engine.blending import blend
 from mien.engine.explanation import OnPicture, show_steps
-from mien.engine.eyes import kept_eyes, put_eyes
+from mien.engine.expression import kept_expression
+from mien.engine.eyes import kept_eyes, put_back
 from mien.engine.faces import Face, PictureFaces
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import match_detail
@@ -295,11 +296,14 @@ def swap_face(
     skin = skin_of(scene.raster, scene.face_width)
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
     skin = bare_skin(skin, covering.not_skin)
-    layers, (their_light, eyes) = cores.both(
+    layers, (their_light, kept) = cores.both(
         lambda: texture_layers(scene.raster, theirs.landmarks, patch, covering.hidden),
         lambda: (
             estimate_light(scene.face, normals(theirs.landmarks), skin),
-            kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
+            kept_expression(
+                scene.raster, target, theirs.landmarks, mesh, shape.expression, covering.source_beards[0]
+            )
+            + kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
         ),
     )
 
@@ -321,7 +325,7 @@ def swap_face(
 
     clock.start("blending")
     matched = match_detail(relit, scene.face, mask > 0.9)
-    put_eyes(matched, eyes)
+    put_back(matched, kept)
     if is_grey(scene.bent):
         matched = without_colour(matched)
     face = blend(matched, scene.face, mask)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mien.engine.arrays import RGB, Float
+from mien.engine.arrays import RGB, Float, Index
 from mien.engine.geometry import normals, smoothstep
 from mien.engine.mouth import tuck_lips
 from mien.engine.raster import Raster
@@ -24,6 +24,9 @@ HALF_PROFILE = (24.0, 34.0)
 
 FAR_HALF = (0.02, 0.12)
 """Eye distances beside the nose's ridge between which the mirrored half begins."""
+
+MARGIN = 3
+"""Cells around a window that the evening and the enlarging of its coordinates look at."""
 
 
 @dataclass(frozen=True)
@@ -131,16 +134,24 @@ def source_coordinates(raster: Raster, points: Float) -> Float:
     return np.asarray(coordinates + weight * (evened - coordinates), np.float32)
 
 
+def window_coordinates(raster: Raster, points: Float, low: Index, high: Index) -> Float:
+    """The same for the result's pixels from `low` to `high`, x and y, each at its own: float32[h, w, 2].
+
+    points: [468 or more, ≥2].
+    """
+    first = np.maximum(low // raster.cell - MARGIN, 0)
+    last = np.minimum(-(-high // raster.cell) + MARGIN, raster.ids.shape[::-1])
+    part = raster.part(slice(int(first[1]), int(last[1])), slice(int(first[0]), int(last[0])))
+    (left, top), (right, bottom) = low - first * raster.cell, high - first * raster.cell
+    return part.enlarge(source_coordinates(part, points[:MESH_POINTS, :2]))[top:bottom, left:right]
+
+
 def sample(source: RGB, coordinates: Float) -> RGB:
     """The source's colours at `coordinates`, float32[H, W, 2] as x, y."""
-    sampled = cv2.remap(
-        source,
-        np.ascontiguousarray(coordinates[..., 0]),
-        np.ascontiguousarray(coordinates[..., 1]),
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REFLECT_101,
+    return np.asarray(
+        cv2.remap(source, coordinates, np.empty(0), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101),
+        np.uint8,
     )
-    return np.asarray(sampled, np.uint8)
 
 
 def visibility(normals: Float) -> Float:

@@ -48,6 +48,9 @@ INNER_LIPS = _index(
 """Both run from the right corner over the lower lip to the left corner (number 10) and back over the
 upper; point k of one faces point k of the other."""
 
+MOUTH_CORNERS = _index(61, 291)
+"""The right one first."""
+
 LOWER_FACE = _index(
     234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454,
     426, 327, 2, 98, 206,
