@@ -48,6 +48,7 @@ HIDDEN = 0.2
 GREY_TOLERANCE = 3
 
 MIN_SAMPLES = 9
+FIT_SAMPLES = 1500
 MIN_GAIN, MAX_GAIN = 0.04, 3.0
 MAX_VIVIDNESS = 1.25
 """Chroma grows with luma, but no further: dark colours are noisy."""
@@ -197,13 +198,24 @@ def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Flo
     """Reweighted fit: nine harmonics for lightness, four for colour. Returns fit and weights on the grid."""
     chosen = skin.candidates
     samples = lab[chosen].astype(np.float64)
-    if len(samples) < MIN_SAMPLES:
+    if len(samples) < 2 * MIN_SAMPLES:
         return np.broadcast_to(lab.mean(axis=(0, 1)), lab.shape), np.zeros(chosen.shape, np.float32)
     basis = _harmonics(direction[chosen]).astype(np.float64)
-    smooth = np.diag([1e-6, 0.01, 0.01, 0.01, 0.03, 0.03, 0.03, 0.03, 0.03])
     dark_limit = skin.dark_limit[chosen]
+    # Some thousand cells are more than nine coefficients need.
+    few = slice(None, None, max(1, round(len(samples) / FIT_SAMPLES)))
+    coefficients, spread = _fit_robustly(samples[few], basis[few], dark_limit[few])
+    weights = np.zeros(chosen.shape, np.float32)
+    weights[chosen] = _plain_skin(samples - basis @ coefficients, spread, dark_limit)
+    fit = _harmonics(direction) @ coefficients.astype(np.float32)
+    return fit.astype(np.float32), weights
+
+
+def _fit_robustly(samples: Float, basis: Float, dark_limit: Float) -> tuple[Float, Float]:
+    """Coefficients, float64[9, 3], and the spread of what they leave over on plain skin, float64[3]."""
+    smooth = np.diag([1e-6, 0.01, 0.01, 0.01, 0.03, 0.03, 0.03, 0.03, 0.03])
     weight = (samples[:, 0] >= np.percentile(samples[:, 0], 30)).astype(np.float64)
-    coefficients = np.zeros((9, 3))
+    coefficients, spread = np.zeros((9, 3)), np.zeros(3)
     for _ in range(5):
         if weight.sum() < MIN_SAMPLES:
             break  # nearly all of it falls out of the fit before: that is as good as it gets
@@ -216,15 +228,17 @@ def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Flo
         rest = samples - basis @ coefficients
         inlier = weight > 0.2 if (weight > 0.2).sum() > 20 else np.ones(len(weight), bool)
         spread = 1.48 * np.median(np.abs(rest[inlier]), axis=0)
-        limit = np.where(
-            rest[:, 0] < 0, np.maximum(2.2 * spread[0], dark_limit), max(3 * spread[0], BRIGHT_OUTLIER)
-        )
-        colour = ((rest[:, 1:] / (4 * np.maximum(3, spread[1:]))) ** 2).mean(axis=1)
-        weight = _biweight((rest[:, 0] / limit) ** 2) * _biweight(colour)
-    fit = _harmonics(direction) @ coefficients.astype(np.float32)
-    weights = np.zeros(chosen.shape, np.float32)
-    weights[chosen] = weight
-    return fit.astype(np.float32), weights
+        weight = _plain_skin(rest, spread, dark_limit)
+    return coefficients, spread
+
+
+def _plain_skin(rest: Float, spread: Float, dark_limit: Float) -> Float:
+    """How much cells that differ from the fit by `rest`, [N, 3], are plain lit skin: float64[N] in [0, 1]."""
+    limit = np.where(
+        rest[:, 0] < 0, np.maximum(2.2 * spread[0], dark_limit), max(3 * spread[0], BRIGHT_OUTLIER)
+    )
+    colour = ((rest[:, 1:] / (4 * np.maximum(3, spread[1:]))) ** 2).mean(axis=1)
+    return _biweight((rest[:, 0] / limit) ** 2) * _biweight(colour)
 
 
 def _harmonics(n: Float) -> Float:
