@@ -168,6 +168,8 @@ class Act(StrEnum):
     ACCOUNT_DISABLED = "account.disabled"
     ACCOUNT_ENABLED = "account.enabled"
     ACCOUNT_DELETED = "account.deleted"
+    ACCOUNT_EXPORTED = "account.exported"
+    """All that is kept of it was written out."""
     LIMITS_CHANGED = "limits.changed"
     KEY_REVOKED = "key.revoked"
     INVITE_CREATED = "invite.created"

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
+from mien.accounts import audit_log
 from mien.accounts.commands import find_named
+from mien.accounts.models import Act
 from mien.options import data_dir_option
 from mien.privacy import deletion
 from mien.privacy.export import archive
@@ -31,8 +33,9 @@ def export(account: str, output: Path, data_dir: str | None) -> None:
     """Write all that is kept of ACCOUNT, an e-mail address or an id, into a zip archive."""
 
     async def write(resources: Resources) -> None:
-        async with resources.sessions() as session:
+        async with resources.sessions.begin() as session:
             account_id = (await find_named(session, account)).id
+            await audit_log.write(session, None, Act.ACCOUNT_EXPORTED, account_id=account_id)
         part = output.with_name(f".{output.name}.{os.getpid()}.part")
         try:
             part.touch(0o600, exist_ok=False)

@@ -1,5 +1,6 @@
 """Whatever an administrator does leaves a line in the audit log: by page, HTTP or command line."""
 
+import base64
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -13,18 +14,23 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+import mien
 from mien.accounts import audit_log, resets
 from mien.accounts.audit_log import LineFilter
 from mien.accounts.models import Act, AuditLine
 from mien.billing import ledger
 from mien.cli import main
 from mien.resources import Resources
+from mien.safety import registry
+from mien.safety.likeness import BYTES
 from mien.server import create_app
 from mien.settings import Settings
 
 Signed = Callable[..., Awaitable[Any]]
 Thing = Callable[[Any], Awaitable[str]]
 
+SAMPLE = Path(mien.__file__).parent / "samples" / "man.jpg"
+PICTURE = "data:image/jpeg;base64," + base64.b64encode(SAMPLE.read_bytes()).decode()
 API_ACCOUNT, ACCOUNT = "/api/v1/admin/accounts/{account_id}", "/administration/accounts/{account_id}"
 ACTS: dict[tuple[str, str], list[tuple[dict[str, Any], Act]]] = {
     ("PATCH", API_ACCOUNT): [
@@ -36,6 +42,9 @@ ACTS: dict[tuple[str, str], list[tuple[dict[str, Any], Act]]] = {
     ("POST", "/api/v1/admin/invites"): [({"email": "eve@example.com"}, Act.INVITE_CREATED)],
     ("DELETE", "/api/v1/admin/invites/{invite_id}"): [({}, Act.INVITE_WITHDRAWN)],
     ("GET", "/api/v1/admin/password-resets"): [({}, Act.RESET_SHOWN)],
+    ("GET", "/api/v1/admin/trail"): [({}, Act.TRAIL_READ)],
+    ("POST", "/api/v1/admin/do-not-swap"): [({"images": [PICTURE], "note": ""}, Act.FACE_LISTED)],
+    ("DELETE", "/api/v1/admin/do-not-swap/{face_id}"): [({}, Act.FACE_UNLISTED)],
     ("POST", "/api/v1/orders/{order_id}/confirm"): [({}, Act.ORDER_CONFIRMED)],
     ("POST", "/api/v1/orders/{order_id}/cancel"): [({}, Act.ORDER_CANCELED)],
     ("POST", f"{ACCOUNT}/disable"): [({}, Act.ACCOUNT_DISABLED), ({"enable": "yes"}, Act.ACCOUNT_ENABLED)],
@@ -55,13 +64,19 @@ COMMANDS: dict[str, tuple[list[str], Act]] = {
     "accounts disable": (["{account_id}"], Act.ACCOUNT_DISABLED),
     "accounts enable": (["{account_id}"], Act.ACCOUNT_ENABLED),
     "accounts invite": (["eve@example.com"], Act.INVITE_CREATED),
+    "accounts export": (["{account_id}", "--output", "{folder}/account.zip"], Act.ACCOUNT_EXPORTED),
     "credits grant": (["{account_id}", "5"], Act.CREDITS_GRANTED),
     "credits cancel": (["{canceled}"], Act.ORDER_CANCELED),
     "credits confirm": (["{order_id}"], Act.ORDER_CONFIRMED),
     "credits refund": (["{order_id}"], Act.ORDER_REFUNDED),
+    "do-not-swap add": ([str(SAMPLE)], Act.FACE_LISTED),
+    "do-not-swap remove": (["{face_id}"], Act.FACE_UNLISTED),
+    "trail export": ([], Act.TRAIL_READ),
+    "accounts delete": (["{account_id}", "--yes"], Act.ACCOUNT_DELETED),
 }
 """In an order in which they can be given."""
-READING = {"accounts list", "credits balance", "credits orders", "credits audit"}
+READING = {"accounts list", "credits balance", "credits orders", "credits audit", "do-not-swap list"}
+OF_THE_MACHINE = {"storage new-key", "storage reseal"}
 NOT_FOR_ADMINISTRATORS = {"remote"}
 
 
@@ -93,12 +108,16 @@ async def things(person: Signed, resources: Resources) -> tuple[Any, dict[str, T
         async with resources.sessions() as session:
             return str((await resets.list_open(session, resources))[0].reset.id)
 
+    async def face(admin: Any) -> str:
+        return str((await registry.register_for(resources, bytes(BYTES), None, "")).face.id)
+
     makers: dict[str, Thing] = {
         "account_id": account,
         "key_id": key,
         "order_id": order,
         "invite_id": invite,
         "reset_id": reset,
+        "face_id": face,
     }
     return ben, makers
 
@@ -142,7 +161,7 @@ async def test_every_act_leaves_a_line(
         line, *others = await lines_of(resources, actor=admin.account_id)
         assert len(others) == before
         assert line.act is act
-        of_an_account = not act.value.startswith("invite.")
+        of_an_account = act.value.partition(".")[0] not in ("invite", "face", "trail")
         assert line.account_id == (ben.account_id if of_an_account else None)
         subjects = set(ids.values()) - {str(ben.account_id)}
         assert not subjects or line.subject in subjects
@@ -207,15 +226,17 @@ class TestCommandLine:
             if isinstance(group, click.Group) and name not in NOT_FOR_ADMINISTRATORS
             for each in group.list_commands(context)
         }
-        assert found == READING | set(COMMANDS)
+        assert found == READING | OF_THE_MACHINE | set(COMMANDS)
 
-    def test_every_command_that_changes_something_leaves_a_line(self, database_url: str) -> None:
+    def test_every_command_that_changes_something_leaves_a_line(
+        self, database_url: str, tmp_path: Path
+    ) -> None:
         with psycopg.connect(database_url) as connection:
             row = connection.execute(
                 "INSERT INTO accounts (id, name) VALUES (gen_random_uuid(), 'Ada') RETURNING id"
             ).fetchone()
             assert row
-            ids = {"account_id": row[0], "order_id": uuid4(), "canceled": uuid4()}
+            ids = {"account_id": row[0], "order_id": uuid4(), "canceled": uuid4(), "folder": tmp_path}
             for order in ("order_id", "canceled"):
                 connection.execute(
                     "INSERT INTO orders (id, account_id, credits, units, currency, provider, state)"
@@ -228,9 +249,11 @@ class TestCommandLine:
             assert result.exit_code == 0, result.output
             with psycopg.connect(database_url) as connection:
                 line = connection.execute(
-                    "SELECT act, actor_id, details::text FROM audit_log ORDER BY id DESC LIMIT 1"
+                    "SELECT act, actor_id, details::text, subject FROM audit_log ORDER BY id DESC LIMIT 1"
                 ).fetchone()
             assert line
+            if act is Act.FACE_LISTED:
+                ids["face_id"] = line[3]
             assert line[:2] == (act.value, None), command
             assert "eve@" not in line[2]
 
