@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.accounts.models import Act
 from mien.accounts.schemas import KeyData, SessionAnswer
 from mien.server import create_app
 from mien.settings import load_settings
@@ -40,6 +41,15 @@ def test_every_field_of_a_key_is_there() -> None:
 def test_the_example_of_a_session_is_one() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
     assert SessionAnswer.model_validate_json(example).model_dump(mode="json") == json.loads(example)
+
+
+def test_every_act_and_every_field_of_the_audit_log_is_there() -> None:
+    table = DOCUMENT.split("\n### The audit log\n")[1].split("| field | |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    (acts,) = [meaning for name, meaning in rows if "`act`" in name]
+    assert re.findall(r"`([\w.]+)`", acts) == [act.value for act in Act]
+    (example,) = re.findall(r'^    (\{"id".*)$', DOCUMENT, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(name for name, _ in rows)) == list(json.loads(example))
 
 
 @pytest.mark.parametrize("name", re.findall(r"`(MIEN_\w+)`", DOCUMENT))
