@@ -33,6 +33,7 @@ from mien.safety import administration as safety_administration
 from mien.safety import endpoints as safety
 from mien.safety import trail
 from mien.settings import Settings
+from mien.tasks import announcements as task_announcements
 from mien.tasks import endpoints as tasks
 from mien.tasks import reaper, sweeper
 from mien.tasks.watch import Watch
@@ -42,6 +43,7 @@ from mien.web import assets, dashboard
 from mien.web import endpoints as site
 from mien.web.demo import endpoints as demo
 from mien.web.failures import show_failures
+from mien.webhooks import announcements as webhook_announcements
 from mien.webhooks import endpoints as webhooks
 from mien.webhooks import reaper as deliveries
 
@@ -126,6 +128,8 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         # Not include_router, which takes every route apart again at the first request.
         app.router.routes.extend(router.routes)
+    for announced in (task_announcements.router, webhook_announcements.router):
+        app.webhooks.routes.extend(announced.routes)
     add_error_handlers(app)
     show_failures(app)
     describe(app, settings.public_url)

@@ -37,7 +37,7 @@ _OF_STATUS: dict[str, dict[str, Any]] = {
 
 def describe(app: FastAPI, public_url: str) -> None:
     """Let `/openapi.json` document every answer and nothing else. It's made when it's first asked for."""
-    for route in app.routes:
+    for route in (*app.routes, *app.webhooks.routes):
         if isinstance(route, APIRoute):
             route.operation_id = route.name
     of_fastapi = app.openapi
@@ -51,12 +51,14 @@ def describe(app: FastAPI, public_url: str) -> None:
 
 def _complete(document: dict[str, Any], public_url: str) -> dict[str, Any]:
     """FastAPI's document, with what it can't know and without what never happens."""
-    for path in document["paths"].values():
+    for path in (*document["paths"].values(), *document["webhooks"].values()):
         for method, operation in path.items():
             if _is_fastapis_own(operation["responses"].get("422", {})):
                 del operation["responses"]["422"]
             if "security" in operation:
                 _describe_authentication(operation, is_safe=method.upper() in SAFE_METHODS)
+    for path in document["paths"].values():
+        for operation in path.values():
             for status, response in operation["responses"].items():
                 response.setdefault("headers", {}).update(_headers(operation, status))
     document["components"]["securitySchemes"][_SESSION] = {
