@@ -2,7 +2,8 @@
 
 import { element } from "../parts.js";
 import { _ } from "../texts.js";
-import { Slot, isPicture } from "./slot.js";
+import { isPicture } from "../files.js";
+import { Slot } from "./slot.js";
 
 const MOST = 5; // pictures of one person
 

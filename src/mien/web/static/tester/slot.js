@@ -2,6 +2,7 @@
 // numbered boxes, of which one is chosen, or several.
 
 import { base, call, isOurs, onThisSite, publicAddress } from "../api.js";
+import { isPicture, sizeOf, watchDrops } from "../files.js";
 import { element } from "../parts.js";
 import { _, language } from "../texts.js";
 
@@ -26,7 +27,7 @@ export class Slot {
       this.takeAddress(event.target.querySelector("input").value.trim());
     });
     this.find("several")?.addEventListener("change", () => this.#choose(this.chosen.slice(0, 1)));
-    this.#watchDrops();
+    watchDrops(this.root, this.find("drop"), (file) => this.take(file));
   }
 
   /** The chosen face, or the first of them. */
@@ -37,22 +38,6 @@ export class Slot {
   /** Whether more than one face can be chosen. */
   get isForSeveral() {
     return this.find("several")?.checked ?? false;
-  }
-
-  #watchDrops() {
-    const drop = this.find("drop");
-    this.root.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      drop.classList.add("over");
-    });
-    this.root.addEventListener("dragleave", () => drop.classList.remove("over"));
-    this.root.addEventListener("drop", (event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      drop.classList.remove("over");
-      const [file] = event.dataTransfer.files;
-      if (file) this.take(file);
-    });
   }
 
   /** Take a file, with a name for those that have none. */
@@ -206,14 +191,6 @@ export class Slot {
     else if (this.isForSeveral) status.textContent = _("{count} faces were found. Chosen: {chosen}. Click a box to add or remove it.", { count: faces.length, chosen });
     else status.textContent = _("{count} faces were found. Number {chosen} is chosen; click another to change that.", { count: faces.length, chosen });
   }
-}
-
-export function isPicture(file) {
-  return !file.type || file.type.startsWith("image/");
-}
-
-export function sizeOf(file) {
-  return file.size < 1e6 ? `${Math.ceil(file.size / 1e3)} kB` : `${(file.size / 1e6).toFixed(1)} MB`;
 }
 
 function question({ file, name, address }, annotate) {

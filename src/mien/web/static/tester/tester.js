@@ -1,6 +1,7 @@
 // The API tester: from two pictures to a result, with everything that is sent and answered in sight.
 
 import { base, call, isDemo, isSignedIn, onThisSite, publicAddress } from "../api.js";
+import { watchPastes } from "../files.js";
 import { announce, element } from "../parts.js";
 import { _, language } from "../texts.js";
 import { hasCamera, takePicture } from "./camera.js";
@@ -40,17 +41,18 @@ const isKnown = () => isSignedIn || key() !== "" || isDemo();
 
 if (keyInput) {
   keyInput.value = storedKey();
+  // What moves others is done while it's typed: a click elsewhere, which changes it, must find what it meets.
+  keyInput.addEventListener("input", () => {
+    tell(find("key-row"), "");
+    for (const slot of allSlots()) slot.find("address").hidden = isDemo(key());
+  });
   keyInput.addEventListener("change", () => {
     try {
       sessionStorage.setItem("mien-key", key());
     } catch {
       // It stays in the field.
     }
-    tell(find("key-row"), "");
-    for (const slot of allSlots()) {
-      slot.find("address").hidden = isDemo(key());
-      slot.look();
-    }
+    for (const slot of allSlots()) slot.look();
     update();
   });
 }
@@ -105,16 +107,11 @@ function matchFaces() {
   update();
 }
 
-document.addEventListener("paste", (event) => {
-  const [file] = event.clipboardData.files;
-  if (!file) return;
-  event.preventDefault();
+watchPastes((file, name) => {
   const focused = allSlots().find((slot) => slot.root.contains(document.activeElement));
   const empty = allSlots().find((slot) => !slot.picture);
-  (focused ?? empty ?? scene).take(file, file.name || `pasted.${file.type.split("/")[1]}`);
+  (focused ?? empty ?? scene).take(file, name);
 });
-// A picture that misses its place must not replace the page.
-for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
 
 // Options -------------------------------------------------------------------------------------------------------
 
