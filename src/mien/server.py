@@ -39,8 +39,9 @@ from mien.tasks import reaper, sweeper
 from mien.tasks.watch import Watch
 from mien.uploads import endpoints as uploads
 from mien.web import administration as administrators_pages
-from mien.web import assets, dashboard
+from mien.web import assets, dashboard, do_not_swap
 from mien.web import endpoints as site
+from mien.web import origin as origin_page
 from mien.web.demo import endpoints as demo
 from mien.web.failures import show_failures
 from mien.webhooks import announcements as webhook_announcements
@@ -85,6 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
                     tasks.FACE_SWAP: settings.max_body_bytes,
                     detection.FACE_DETECT: settings.max_body_bytes,
                     origin.CHECK_ORIGIN: settings.max_body_bytes,
+                    origin_page.CHECK_ORIGIN: settings.max_image_bytes + uploads.FORM_OVERHEAD,
                     demo.FACE_SWAP: demo.MAX_BODY,
                     demo.FACE_DETECT: demo.MAX_BODY,
                     safety.DO_NOT_SWAP: settings.max_body_bytes,
@@ -110,6 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
         tasks.router,
         detection.router,
         origin.router,
+        origin_page.router,
         uploads.router,
         safety.router,
         safety_administration.router,
@@ -122,6 +125,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         assets.router,
         site.router,
+        do_not_swap.router,
         demo.router,
         dashboard.router,
         administrators_pages.router,

@@ -16,6 +16,8 @@ from mien.safety.models import ListedFace
 from mien.safety.registry import EMPTY, ListReader
 from mien.sealing import Sealing, parse_keys
 
+CLIENT = "203.0.113.7"
+
 
 def embedding() -> bytes:
     return os.urandom(BYTES)
@@ -33,7 +35,7 @@ async def test_workers_read_the_list_again_when_it_has_changed(resources: Resour
         str(gone.face.id): second,
     }
     assert await reader.current(resources) is listed
-    await registry.remove(resources, gone.face.id, gone.secret)
+    await registry.remove(resources, gone.face.id, gone.secret, client=CLIENT)
     left = await reader.current(resources)
     assert (left.ids, left.embeddings) == ((str(kept.face.id),), first)
     assert left.version > listed.version
@@ -43,10 +45,10 @@ async def test_only_the_secret_removes_a_face(resources: Resources) -> None:
     registered, other = [await registry.register(resources, embedding()) for _ in range(2)]
     for face_id, secret in ((registered.face.id, other.secret), (uuid4(), registered.secret)):
         with pytest.raises(NotFound):
-            await registry.remove(resources, face_id, secret)
-    await registry.remove(resources, registered.face.id, registered.secret)
+            await registry.remove(resources, face_id, secret, client=CLIENT)
+    await registry.remove(resources, registered.face.id, registered.secret, client=CLIENT)
     with pytest.raises(NotFound):
-        await registry.remove(resources, registered.face.id, registered.secret)
+        await registry.remove(resources, registered.face.id, registered.secret, client=CLIENT)
     assert registered.secret not in repr(registered)
 
 
@@ -73,15 +75,15 @@ async def test_embeddings_are_sealed_at_rest_if_there_is_a_key(resources: Resour
 
 async def test_who_may_register_is_a_setting(resources: Resources) -> None:
     with pytest.raises(PermissionDenied):
-        await registry.admit(resources, "203.0.113.7")
+        await registry.admit(resources, CLIENT)
 
 
 async def test_one_address_registers_so_many_faces_a_day(resources: Resources) -> None:
     is_open = replace(resources, settings=resources.settings.model_copy(update={"do_not_swap": "open"}))
     for _ in range(10):
-        await registry.admit(is_open, "203.0.113.7")
+        await registry.admit(is_open, CLIENT)
     with pytest.raises(RateLimited):
-        await registry.admit(is_open, "203.0.113.7")
+        await registry.admit(is_open, CLIENT)
     await registry.admit(is_open, "203.0.113.8")
 
 

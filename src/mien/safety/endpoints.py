@@ -98,10 +98,11 @@ async def register_face(
     status_code=204,
     summary="Remove your face",
     response_description="The face is off the list, and nothing of it is kept.",
-    responses=error_answers(400, 403, 404, 413, 500, 503),
+    responses=error_answers(400, 403, 404, 413, 429, 500, 503),
 )
 async def remove_face(
     shared: Shared,
+    client: ClientAddress,
     face_id: FaceId,
     removal_secret: Annotated[
         str,
@@ -114,5 +115,5 @@ async def remove_face(
     ],
 ) -> Response:
     """Take your face off the list again. Needs no key, but the secret."""
-    await registry.remove(shared, face_id, removal_secret)
+    await registry.remove(shared, face_id, removal_secret, client=client)
     return Response(status_code=204)

@@ -41,7 +41,7 @@ class FaceListVersion(Base):
 
 
 class TrailEntry(Base):
-    """How one task ended, for whom, and with which pictures: written when it ends, never changed.
+    """How one task ended, for whom, and with which pictures: written when it ends, and not changed then.
 
     It names accounts by their ids alone, and outlives them. There is no picture in it, and no embedding.
     """
@@ -53,6 +53,7 @@ class TrailEntry(Base):
     key_id: Mapped[UUID | None]
     """Null if the task was created in a browser."""
     request_id: Mapped[str]
+    """Empty once the account has been deleted: callers may have chosen it."""
     client: Mapped[bytes | None]
     """Of the address that it was asked from, what `mien.safety.trail.client_digest` makes."""
     consent: Mapped[str | None]

@@ -1,7 +1,7 @@
 """The do-not-swap list: who registers a face, who removes it again, and the list as workers read it.
 
     registered = await register(resources, identify(swapper, image))
-    await remove(resources, registered.face.id, registered.secret)
+    await remove(resources, registered.face.id, registered.secret, client="203.0.113.7")
 
 The embedding of a face is all that is kept, and nobody is ever shown one. Only who has the secret, which is
 shown once, or an administrator can remove a face.
@@ -33,6 +33,7 @@ MAX_FACES: Final = 20_000
 """Each takes 4 kB of every engine process."""
 # A family behind one router gets through; nobody fills the list with faces that aren't theirs.
 _REGISTRATIONS: Final = Allowance(10, timedelta(days=1))
+_REMOVALS: Final = Allowance(50, timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,12 @@ async def register_for(resources: Resources, embedding: bytes, by: Principal | N
     return registered
 
 
-async def remove(resources: Resources, face_id: UUID, secret: str) -> None:
-    """Take a face off the list, by whoever has its secret. Raises `NotFound`, also for a wrong secret."""
+async def remove(resources: Resources, face_id: UUID, secret: str, *, client: str) -> None:
+    """Take a face off the list, by whoever has its secret.
+
+    Raises `NotFound`, also for a wrong secret, and `RateLimited` if the address `client` has tried too often.
+    """
+    await throttle.take(resources.sessions, {f"do-not-swap removal from {client}": _REMOVALS})
     async with resources.sessions.begin() as session:
         face = await session.get(ListedFace, face_id)
         if face is None or not hmac.compare_digest(face.secret_hash, digest(secret)):

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, or_, select
+from sqlalchemy import Select, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts import audit_log
@@ -60,6 +60,12 @@ def hashes_of(pictures: Mapping[str, bytes]) -> list[dict[str, Any]]:
 async def add(session: AsyncSession, entry: Mapping[str, Any]) -> None:
     """Write a task's entry, given by column."""
     await session.execute(_ADD, dict(entry))
+
+
+async def forget_words(session: AsyncSession, account_id: UUID) -> None:
+    """Forget what a deleted account's callers chose freely, and so may name somebody: the ids of requests."""
+    theirs = update(TrailEntry).where(TrailEntry.account_id == account_id)
+    await session.execute(theirs.values(request_id=""))
 
 
 async def note_reading(session: AsyncSession, by: Principal | None, wanted: TrailFilter) -> None:
