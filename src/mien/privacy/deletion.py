@@ -12,6 +12,7 @@ import structlog
 from mien.accounts import closing
 from mien.billing import orders
 from mien.resources import Resources
+from mien.safety import trail
 from mien.tasks import erasure
 from mien.uploads import service as uploads
 from mien.webhooks import queries as webhooks
@@ -46,5 +47,6 @@ async def erase(resources: Resources, account_id: UUID) -> None:
     async with resources.sessions.begin() as session:
         await webhooks.erase(session, account_id)
         await orders.erase(session, account_id)
+        await trail.forget_words(session, account_id)
         await closing.set_erased(session, account_id)
     logger.info("account erased", account_id=str(account_id))

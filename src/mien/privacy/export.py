@@ -23,6 +23,7 @@ from mien.billing.models import LedgerEntry, Order
 from mien.database.connection import Base
 from mien.database.paging import read_page
 from mien.resources import Resources
+from mien.safety.models import TrailEntry
 from mien.storage import objects
 from mien.tasks.models import Task
 from mien.uploads.models import Upload
@@ -36,6 +37,7 @@ _TABLES: Final[Sequence[tuple[str, type[Base], Sequence[InstrumentedAttribute[An
     ("tasks", Task, (Task.created_at, Task.id), {"worker_id", "tag", "client"}),
     ("uploads", Upload, (Upload.created_at, Upload.id), ()),
     ("ledger", LedgerEntry, (LedgerEntry.id,), ()),
+    ("trail", TrailEntry, (TrailEntry.ended_at, TrailEntry.task_id), {"client"}),
     ("orders", Order, (Order.created_at, Order.id), ()),
     ("webhooks", Endpoint, (Endpoint.created_at, Endpoint.id), {"secret", "previous_secret"}),
     ("webhook-deliveries", Delivery, (Delivery.created_at, Delivery.id), ()),
@@ -49,6 +51,7 @@ account.json             the account: name, e-mail address, settings, credits
 keys.json                API keys: names, limits, when they were used; never the keys
 sessions.json            browsers that are signed in
 tasks.json               face swaps: what was asked, how it went, your metadata
+trail.json               what is kept of each task for the day when somebody asks who made a picture
 uploads.json             pictures that were uploaded
 ledger.json              every change of credits
 orders.json              credits that were ordered

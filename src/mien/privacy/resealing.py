@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.errors import SetupError
 from mien.resources import Resources
+from mien.safety.models import ListedFace
 from mien.sealing import Sealing
 from mien.storage import objects
 from mien.webhooks.models import CallbackSecret, Endpoint
@@ -42,6 +43,8 @@ async def reseal(resources: Resources) -> int:
 async def _reseal_secrets(session: AsyncSession, sealing: Sealing) -> None:
     endpoints = await session.scalars(select(Endpoint).with_for_update())
     of_callbacks = await session.scalars(select(CallbackSecret).with_for_update())
+    for face in await session.scalars(select(ListedFace).with_for_update()):
+        face.embedding = sealing.seal(sealing.open(face.embedding))
     for signing in (*endpoints, *of_callbacks):
         signing.secret = sealing.seal_text(sealing.open_text(signing.secret))
         if signing.previous_secret:
