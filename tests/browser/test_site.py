@@ -29,6 +29,7 @@ PAGES = {
     "manual": "/docs/http",
     "errors": "/docs/errors",
     "reference": "/docs/api",
+    "check-origin": "/check-origin",
     "sign-up": "/sign-up",
     "sign-in": "/sign-in",
     "reset-password": "/reset-password",

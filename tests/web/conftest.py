@@ -54,6 +54,7 @@ async def visit(settings: Settings) -> AsyncIterator[Callable[..., httpx.AsyncCl
         await client.aclose()
         await app.state.payments.close()
         await app.state.detectors.close()
+        await app.state.origin_checkers.close()
         await app.state.resources.close()
 
 

@@ -13,7 +13,7 @@ from mien.web.prices import price_per_face
 
 PAGES = [
     *("/", "/models/face-swap", "/try", "/docs", "/docs?q=webhook", "/docs/api"),
-    *("/sign-up", "/sign-in", "/reset-password"),
+    *("/check-origin", "/sign-up", "/sign-in", "/reset-password"),
     *(f"/docs/{name}" for name in documents("")),
 ]
 

@@ -1,5 +1,6 @@
 """Numbers, times and amounts as people of a language write them. Times are shown in UTC, and say so."""
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -24,6 +25,7 @@ def filters(language: str) -> Mapping[str, Callable[..., Any]]:
         "day": partial(_day, language),
         "moment": partial(_moment, language),
         "span": partial(_span, language),
+        "exponent": _exponent,
         # What the service said, where the catalogue has it.
         "said": translations(language).gettext,
         "warnings": partial(sentences, language),
@@ -59,6 +61,11 @@ def _moment(language: str, value: datetime) -> Markup:
     return Markup('<time datetime="{}" data-local>{} UTC</time>').format(
         moment.isoformat("T", "seconds"), text
     )
+
+
+def _exponent(chance: float) -> int:
+    """The n of 1 in 10ⁿ, which is no less likely."""
+    return math.floor(-math.log10(chance))
 
 
 def _span(language: str, value: timedelta | float) -> str:
