@@ -13,7 +13,15 @@ from mien.engine.geometry import normals
 from mien.engine.raster import rasterise
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH
-from mien.engine.texture import cut_source, sample, shown_by_itself, texture_layers, visibility
+from mien.engine.texture import (
+    SourcePatch,
+    cut_source,
+    sample,
+    shadowed,
+    shown_by_itself,
+    texture_layers,
+    visibility,
+)
 from mien.engine.topology import LEFT_EYE, MESH_POINTS, NOSE_TIP, OVAL, sideways
 
 Heads = Callable[..., Float]
@@ -180,3 +188,46 @@ def test_what_hides_both_cheeks_is_not_seen(drawn_head: Heads) -> None:
     layers = texture_layers(raster, head, cut_source(Pyramid(two_halves(head)), head, 1.0), (hidden, hidden))
     assert layers.seen[below:].max() == 0
     assert layers.seen[:below].min() == 1
+
+
+def side_lit(photo: Photo, left_light: float) -> Photo:
+    """The same with what lies left of the nose in another light."""
+    picture, face = photo
+    left = np.arange(picture.shape[1]) < face.landmarks[NOSE_TIP, 0]
+    light = np.where(left, left_light, 1.0)[None, :, None]
+    return (picture * light).clip(0, 255).astype(np.uint8), face
+
+
+def cut_photo(photo: Photo) -> SourcePatch:
+    return cut_source(Pyramid(photo[0]), photo[1].landmarks, 1.0)
+
+
+def test_an_evenly_lit_face_has_no_shadows(photo: Photos) -> None:
+    assert not shadowed(cut_photo(photo(3, "studio_portrait"))).any()
+
+
+def test_the_side_in_a_shadow_is_found(photo: Photos) -> None:
+    dark = shadowed(cut_photo(side_lit(photo(3, "studio_portrait"), 0.3)))
+    assert np.median(dark[sideways() < -0.2]) > 0.9
+    assert not dark[sideways() > 0.3].any()
+
+
+def test_a_shadow_is_lit_from_the_faces_other_side(photo: Photos) -> None:
+    target = photo(6, "studio_portrait")[1].landmarks
+    raster = rasterise(target, (800, 800), 200)
+    even, dark = (
+        texture_layers(raster, target, cut_photo(side_lit(photo(3, "studio_portrait"), light)))
+        for light in (1.0, 0.3)
+    )
+    assert even.mirrored_side is None
+    cheek = tuple(target[50, :2].round().astype(int)[::-1])  # the right one, left in the picture
+    assert dark.own_share[cheek] < 0.05
+    assert dark.mirrored_side is not None
+    assert dark.mirrored_side[cheek].mean() > 2 * dark.own[cheek].mean()
+    assert dark.mirrored == pytest.approx(even.mirrored, abs=0.02)
+
+
+def test_a_side_too_bright_to_show_skin_takes_no_shadows_place(photo: Photos) -> None:
+    picture, face = side_lit(photo(3, "studio_portrait"), 0.3)
+    burnt = np.where(np.arange(picture.shape[1])[None, :, None] >= face.landmarks[NOSE_TIP, 0], 255, picture)
+    assert not shadowed(cut_photo((burnt.astype(np.uint8), face)))[sideways() < -0.2].any()

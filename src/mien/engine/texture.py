@@ -4,16 +4,18 @@ Maps are made per triangle at a fraction of the resolution and then enlarged; pi
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
 
 from mien.engine.arrays import RGB, Float, Index
 from mien.engine.geometry import normals, smoothstep
+from mien.engine.models import load_table
 from mien.engine.mouth import tuck_lips
 from mien.engine.raster import Raster
 from mien.engine.scaling import Pyramid
-from mien.engine.topology import MESH_POINTS, mirror, sideways
+from mien.engine.topology import LEFT_EYE_OUTER, MESH_POINTS, RIGHT_EYE_OUTER, mirror, sideways
 
 MIRROR_FROM = 0.02
 """Share of the visible face that the source must hide before mirroring is worth its time."""
@@ -24,6 +26,17 @@ HALF_PROFILE = (24.0, 34.0)
 
 FAR_HALF = (0.02, 0.12)
 """Eye distances beside the nose's ridge between which the mirrored half begins."""
+
+SHADOW, BLOWN_OUT = (0.8, 1.3), (215.0, 240.0)
+"""How many times as dark as the other side, in powers of two, a side must be to count as shadowed; and the
+luma at which the other side is too bright to take its place."""
+
+SHADOW_GRID, SHADOW_DETAIL = 60, 0.09
+"""Pixels per eye distance on which shadows are sought, and sigma in eye distances of what is evened first."""
+
+SHADOW_RIM, SHADOW_EDGE = 0.08, (0.1, 0.5)
+"""Shadows are taken so many eye distances wider, to their edge's other side; share of shadowed points around
+a point between which they begin."""
 
 MARGIN = 3
 """Cells around a window that the evening and the enlarging of its coordinates look at."""
@@ -102,10 +115,14 @@ def texture_layers(
     sides = [turned_here, turned_here[mirror()], visibility(normals(target)), shown_by_itself(patch.normals)]
     here, there, wanted, share = cv2.split(raster.interpolate(np.stack(sides, axis=1)).clip(0, 1))
     here, there = here * (1 - hidden_here), there * (1 - hidden_there)
-    share = share * (1 - hidden_here * (1 - hidden_there)) + (1 - share) * hidden_there * (1 - hidden_here)
+    own_share = _lend(share, hidden_here, hidden_there)
+    mirrored = float(np.average(1 - own_share, weights=wanted * raster.covered + 1e-6))
+    dark = shadowed(patch)
+    if dark.any():
+        dark_here, dark_there = cv2.split(raster.interpolate(np.stack([dark, dark[mirror()]], axis=1)))
+        own_share = _lend(_lend(share, dark_here, dark_there), hidden_here, hidden_there)
     seen = np.minimum(1, (np.maximum(here, there) + 0.3) / (wanted + 0.05))
     seen = (seen * (1 - np.minimum(hidden_here, hidden_there))).astype(np.float32)
-    mirrored = float(np.average(1 - share, weights=wanted * raster.covered + 1e-6))
     layers = Layers(
         own=own,
         own_normals=patch.normals,
@@ -114,11 +131,45 @@ def texture_layers(
         seen=seen,
         mirrored=mirrored,
     )
-    if mirrored < MIRROR_FROM:
+    if mirrored < MIRROR_FROM and not dark.any():
         return replace(layers, seen=1 - hidden_here, mirrored=0.0)
     coordinates = source_coordinates(raster, points[:MESH_POINTS][mirror()])
     other = sample(patch.image, raster.enlarge(coordinates))
-    return replace(layers, mirrored_side=other, own_share=raster.enlarge(share))
+    return replace(layers, mirrored_side=other, own_share=raster.enlarge(own_share))
+
+
+def _lend(share: Float, gone_here: Float, gone_there: Float) -> Float:
+    """The own side's share, when what is gone on one side comes from the other unless it's gone there, too."""
+    return np.asarray(
+        share * (1 - gone_here * (1 - gone_there)) + (1 - share) * gone_there * (1 - gone_here), np.float32
+    )
+
+
+def shadowed(patch: SourcePatch) -> Float:
+    """float[468] in [0, 1]: points that lie in a shadow, where the other side of the face lies in the light.
+
+    Light is replaced only as far as it is smooth, so that a cast shadow's edges would show on the result.
+    """
+    span = max(float(np.linalg.norm(patch.points[LEFT_EYE_OUTER] - patch.points[RIGHT_EYE_OUTER])), 1.0)
+    every = max(1, round(span / SHADOW_GRID))
+    size = tuple(max(1, side // every) for side in patch.image.shape[1::-1])
+    small = cv2.resize(cv2.cvtColor(patch.image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    smooth = cv2.GaussianBlur(small.astype(np.float32), (0, 0), SHADOW_DETAIL * span / every)
+    x, y = ((patch.points[:MESH_POINTS] + 0.5) / every - 0.5).astype(np.float32).T
+    luma = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).ravel() + 4
+    other = luma[mirror()]
+    darker = smoothstep(np.log2(other / luma), *SHADOW) * (1 - smoothstep(other, *BLOWN_OUT))
+    shown = visibility(patch.normals)[mirror()]
+    return smoothstep(_nearby() @ (darker * shown), *SHADOW_EDGE)
+
+
+@cache
+def _nearby() -> Float:
+    """float[468, 468]: weights that even values at the mesh's points over their surroundings."""
+    face = load_table("expression_basis.npz")["mean_face"][:MESH_POINTS]
+    away = np.linalg.norm(face[:, None] - face[None], axis=2)
+    weights = np.exp(-0.5 * (away / SHADOW_RIM) ** 2)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def source_coordinates(raster: Raster, points: Float) -> Float:
