@@ -139,7 +139,7 @@ def texture_layers(
 
 
 def _lend(share: Float, gone_here: Float, gone_there: Float) -> Float:
-    """The own side's share, when what is gone on one side comes from the other unless it's gone there, too."""
+    """The own side's share when what is gone on one side comes from the other, unless it's gone there too."""
     return np.asarray(
         share * (1 - gone_here * (1 - gone_there)) + (1 - share) * gone_there * (1 - gone_here), np.float32
     )
