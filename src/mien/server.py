@@ -43,7 +43,7 @@ from mien.web import assets, dashboard, do_not_swap
 from mien.web import endpoints as site
 from mien.web import origin as origin_page
 from mien.web.demo import endpoints as demo
-from mien.web.failures import show_failures
+from mien.web.failures import answer_unexpected, show_failures
 from mien.webhooks import announcements as webhook_announcements
 from mien.webhooks import endpoints as webhooks
 from mien.webhooks import reaper as deliveries
@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # behind a proxy it would lead from https to http
         lifespan=_lifespan,
         middleware=[
-            Middleware(RequestContext),
+            Middleware(RequestContext, answer=answer_unexpected),
             *_cors(settings),
             Middleware(
                 Authentication,

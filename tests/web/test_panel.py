@@ -9,6 +9,7 @@ import httpx
 import pytest
 from tests.web.parsing import Page
 
+from mien.billing import usage
 from mien.server import create_app
 from mien.settings import Settings
 
@@ -106,7 +107,8 @@ async def test_a_form_without_the_token_of_its_session_changes_nothing(
             )
             assert answer.status_code == 403, path
         answer = await visitor.post(path, data={"csrf_token": ada.csrf_token})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in"), path
+        assert answer.status_code == 303, path
+        assert re.fullmatch(r"/sign-in\?to=%2F\S+&ended=yes", answer.headers["location"]), path
 
 
 async def test_another_sites_form_changes_nothing_even_with_the_token(
@@ -144,3 +146,60 @@ async def test_what_belongs_to_another_account_does_not_exist(person: Signed) ->
                 assert answer.status_code == 404, address + action
     assert "Mine" in await ada.read("/dashboard/keys")
     assert (await ada.call("GET", f"/tasks/{task}"))["status"] == "IN_PROGRESS"
+
+
+async def test_who_sends_a_form_after_the_session_has_ended_comes_back_to_its_page(person: Signed) -> None:
+    ada = await person()
+    cookies = dict(ada.client.cookies)
+    await ada.send("/dashboard/settings/sign-out")
+    ada.client.cookies.update(cookies)
+    for path in ("", "/password"):
+        answer = await ada.client.post(f"/dashboard/settings{path}", data={"name": "New"})
+        assert answer.headers["location"] == "/sign-in?to=%2Fdashboard%2Fsettings&ended=yes"
+    page = await ada.client.get(answer.headers["location"])
+    assert "Your session has ended" in page.text
+
+
+async def test_a_form_of_an_earlier_session_says_what_to_do(person: Signed) -> None:
+    ada = await person()
+    answer = await ada.client.post("/dashboard/settings", data={"csrf_token": "of yesterday", "name": "New"})
+    assert answer.status_code == 403
+    assert "Go back, load the page again, and send it once more." in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/dashboard/tasks?cursor=none-of-ours", 400),
+        ("/administration/accounts?q=" + "x" * 201, 400),
+        ("/administration/audit-log?act=" + "x" * 65, 400),
+        ("/administration/accounts?q=%00", 200),
+        ("/administration?days=-1", 200),
+        ("/dashboard/tasks/nothing", 404),
+        ("/administration/accounts/nothing", 404),
+        ("/dashboard/credits/orders", 405),
+    ],
+)
+async def test_odd_addresses_are_answered_with_pages(person: Signed, path: str, status: int) -> None:
+    ada = await person(is_administrator=True)
+    answer = await ada.client.get(path)
+    assert answer.status_code == status
+    assert Page(answer.text).all("h1")
+
+
+async def test_what_was_not_foreseen_is_a_page_with_its_id(
+    person: Signed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await person()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(usage, "activity", fail)
+    answer = await ada.client.get("/dashboard", headers={"X-Request-Id": "mine-1"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (500, "mine-1")
+    assert "mine-1" in answer.text
+    assert "unforeseen" not in answer.text
+    assert Page(answer.text).all("h1")
+    answer = await ada.client.get("/api/v1/account")
+    assert answer.json()["error"]["type"] == "internal_error"

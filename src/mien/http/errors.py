@@ -176,9 +176,14 @@ def _plain(fault: Mapping[str, Any]) -> str:
             return _OF_PARSERS.sub("", re.sub(r"^\w+ should ", "must ", fault["msg"]))
 
 
+async def envelope(request: Request, error: ApiError) -> Response:
+    """A refusal as programs get it."""
+    return error_response(error, request_id_of(request))
+
+
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 - what it's registered for
-    return error_response(error, request_id_of(request))
+    return await envelope(request, error)
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

@@ -7,16 +7,18 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.exc import OperationalError
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.errors import ApiError, BodyTooSlow, PayloadTooLarge, Unavailable
-from mien.http.errors import error_response, unexpected
+from mien.http.errors import envelope, error_response, unexpected
 
 logger = structlog.get_logger(__name__)
 
@@ -29,10 +31,11 @@ class RequestContext:
     """Outermost: gives the request an id, logs its end, and tells of an unexpected error nothing but the id.
 
     The caller's `X-Request-Id` is kept if it's sane. The id is in `request.state`, in every log line until
-    the end, and in the answer's header.
+    the end, and in the answer's header. `answer` words the unexpected error.
     """
 
     app: ASGIApp
+    answer: Callable[[Request, ApiError], Awaitable[Response]] = envelope
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,7 +61,8 @@ class RequestContext:
                 _log_failure(error, scope)
                 if status is not None:
                     raise  # the answer has begun: the server cuts the connection
-                await error_response(unexpected(error), request_id)(scope, receive, send_with_id)
+                response = await self.answer(Request(scope, receive), unexpected(error))
+                await response(scope, receive, send_with_id)
             logger.info(
                 "request",
                 method=scope["method"],

@@ -137,11 +137,11 @@ async def sign_up(request: Request) -> Response:
 
 
 @router.api_route("/sign-in", methods=["GET", "HEAD"])
-async def sign_in(request: Request, to: str = "/dashboard") -> Response:
-    """Sign in, and go on to the page that led here."""
+async def sign_in(request: Request, to: str = "/dashboard", ended: str = "") -> Response:
+    """Sign in, and go on to the page that led here; `ended` if a form was sent after its session's end."""
     if await visitor_of(request):
         return RedirectResponse(own_path(request, safe_path(to)), 303)
-    return await render(request, "sign-in.html", to=own_path(request, safe_path(to)))
+    return await render(request, "sign-in.html", to=own_path(request, safe_path(to)), ended=ended)
 
 
 @router.api_route("/reset-password", methods=["GET", "HEAD"])

@@ -20,7 +20,7 @@ from mien.errors import ApiError
 from mien.http import sessions
 from mien.http.dependencies import Shared
 from mien.http.errors import invalid_request
-from mien.web.addresses import own_path
+from mien.web.addresses import own_path, page_path
 from mien.web.pages import render
 from mien.web.visitors import Visitor, check_administrator, visitor_of
 
@@ -65,7 +65,8 @@ class Form:
 async def _form(request: Request, shared: Shared) -> Form:
     visitor = await visitor_of(request)
     if visitor is None:
-        raise HTTPException(303, headers={"Location": own_path(request, "/sign-in")})
+        query = urlencode({"to": page_path(request), "ended": "yes"})
+        raise HTTPException(303, headers={"Location": own_path(request, f"/sign-in?{query}")})
     sessions.check_origin(request.headers, shared.settings.public_url)
     async with request.form(max_files=0) as data:
         sessions.check_csrf_field(str(data.get(CSRF_FIELD, "")), visitor.csrf_token)

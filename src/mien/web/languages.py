@@ -46,13 +46,13 @@ def translations(language: str) -> NullTranslations:
 
 @cache
 def texts_of_scripts(language: str) -> Mapping[str, str]:
-    """The texts that scripts use, by their English."""
+    """The texts that scripts use, and what they show of refusals, by their English."""
     if language == DEFAULT:
         return {}
     return {
         str(message.id): str(message.string)
         for message in read_catalog(language)
-        if any(path.endswith(".js") for path, _ in message.locations)
+        if any(path.endswith((".js", "refusals.py")) for path, _ in message.locations)
     }
 
 

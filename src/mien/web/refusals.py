@@ -9,12 +9,26 @@ def _(text: str) -> str:
 
 
 SAID = (
+    _("Nobody can sign up here. Ask the operator for an account."),
+    _("Signing up needs an invite here. Ask the operator for one."),
+    _("There is an account with this e-mail address. Sign in, or reset its password."),
+    _("The invite isn't valid: it was used, withdrawn, has expired, or is for another address."),
+    _("The e-mail address or the password is wrong."),
+    _("The password has just been changed. Sign in with the new one."),
+    _("This account is disabled. Ask the operator."),
+    _("The link isn't valid: it was used or has expired. Ask for another."),
+    _("The session has ended. Sign in again."),
     _("The current password is wrong."),
     _("The password has just been changed."),
     _("This account has no password: it has keys only."),
     _("This form is of another session. Go back, load the page again, and send it once more."),
     _("Another site sent this request. Open it from this service's own pages, or use an API key."),
     _("This page is for administrators."),
+    _(
+        "This is the last administrator's account. Make somebody else an administrator first (`mien accounts "
+        "create --administrator`)."
+    ),
+    _("This account was deleted, which can't be undone."),
     _("There is no such key: its id is wrong, or it was revoked."),
     _("There is no such invite: it was used or withdrawn."),
     _("There is no such account. Check its id."),

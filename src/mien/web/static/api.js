@@ -78,6 +78,12 @@ export function publicAddress(path) {
   return publicUrl + path;
 }
 
+/** A refusal in the page's language, where it's one that is known. */
+function worded({ message, type, retryAfter }) {
+  const isTooOften = type === "rate_limited" && retryAfter;
+  return isTooOften ? _("This was tried too often. Try again in {minutes} minutes.", { minutes: Math.ceil(retryAfter / 60) }) : _(message);
+}
+
 /** Send a form to the API: shows that it's busy, and refusals in the form's [data-error]. */
 export function handleForm(form, send) {
   form.addEventListener("submit", async (event) => {
@@ -91,7 +97,7 @@ export function handleForm(form, send) {
     try {
       await send(Object.fromEntries(new FormData(form)), form);
     } catch (error) {
-      problem.textContent = error.message;
+      problem.textContent = worded(error);
       problem.hidden = false;
       const input = error.param && form.elements[error.param];
       if (input) {

@@ -22,6 +22,7 @@ const handlers = {
   reset: async ({ new_password }, form) => {
     await call("POST", "/auth/password-reset/confirm", { json: { token, new_password } });
     form.querySelector("[data-done]").hidden = false;
+    form.querySelector("button").hidden = true;
     history.replaceState(null, "", location.pathname);
     setTimeout(() => location.assign(form.dataset.to), 1500);
   },
@@ -34,5 +35,5 @@ for (const form of document.querySelectorAll("form[data-form]")) {
 }
 
 for (const notice of document.querySelectorAll("[data-needs-invite]")) {
-  if (token) notice.textContent = _("Your invite is in order. Choose a password, and you are in.");
+  if (token) notice.textContent = _("You are invited. Choose a password, and you are in.");
 }

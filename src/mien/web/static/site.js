@@ -1,6 +1,6 @@
 // What every page has: the theme's switch, the menu, sign-out, copying, tabs, comparing.
 
-import { base, call } from "./api.js";
+import { base, call, isSignedIn } from "./api.js";
 import { watchComparisons } from "./compare.js";
 import { watchCopyButtons, watchTabs } from "./parts.js";
 
@@ -23,6 +23,12 @@ for (const button of document.querySelectorAll("[data-sign-out]")) {
     location.assign(`${base}/`);
   });
 }
+
+// A page that the browser kept shows who was signed in then. Once they have left, it is asked for again.
+window.addEventListener("pageshow", async (event) => {
+  if (!event.persisted || !isSignedIn) return;
+  await call("GET", "/auth/session").catch((refusal) => refusal.status === 401 && location.reload());
+});
 
 const menu = document.querySelector(".top-menu");
 document.addEventListener("click", (event) => {
