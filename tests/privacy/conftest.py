@@ -62,6 +62,7 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
     yield app
     await app.state.payments.close()
     await app.state.detectors.close()
+    await app.state.origin_checkers.close()
     await app.state.resources.close()
 
 

@@ -21,7 +21,7 @@ from mien.web.code import highlighted
 _FOLDERS = (Path(__file__).parent / "manual", Path(__file__).parents[3] / "docs")
 _ORDER = (
     *("http", "errors", "webhooks", "client", "credits", "accounts"),
-    *("self-hosting", "settings", "cli", "marks", "law", "engine"),
+    *("self-hosting", "settings", "cli", "marks", "safety", "privacy", "law", "engine"),
 )
 _SNIPPET = 180  # characters
 _LANGUAGES = {"sh": "bash", "python": "python", "json": "json"}
@@ -72,7 +72,8 @@ def documents(base: str) -> Mapping[str, Document]:
 
 def picture(name: str) -> Path | None:
     """The file of a picture that pages show."""
-    return {path.name: path for path in (_folder() / "images").glob("*.jpg")}.get(name)
+    pictures = (path for path in (_folder() / "images").iterdir() if path.suffix in (".jpg", ".svg"))
+    return {path.name: path for path in pictures}.get(name)
 
 
 def part(base: str, name: str, anchor: str) -> Markup:

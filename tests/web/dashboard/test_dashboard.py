@@ -1,10 +1,13 @@
 """What people do on their dashboard, by plain forms."""
 
+import io
+import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -281,3 +284,33 @@ class TestSettings:
         assert (left.status_code, left.headers["location"]) == (303, "/")
         ada.client.cookies.update(cookies)
         assert (await ada.client.get("/dashboard")).status_code == 303
+
+    async def test_gives_everything_as_an_archive(self, person: Signed) -> None:
+        ada = await person()
+        archive = await ada.send("/dashboard/settings/export")
+        assert archive.headers["content-type"] == "application/zip"
+        with ZipFile(io.BytesIO(archive.content)) as zipped:
+            assert json.loads(zipped.read("account.json"))["email"] == ada.email
+        for _ in range(9):
+            await ada.send("/dashboard/settings/export")
+        refused = await ada.send("/dashboard/settings/export")
+        assert refused.status_code == 429
+        assert "too often" in refused.text
+
+    async def test_deletes_the_account_when_the_password_is_right(
+        self, person: Signed, resources: Resources
+    ) -> None:
+        await person()  # somebody else, who may be the administrator
+        ada = await person()
+        await ada.swap()
+        path, field = "/dashboard/settings/delete", "password_to_delete"
+        wrong = await ada.send(path, **{field: "wrong"})
+        assert (wrong.status_code, "The current password is wrong." in wrong.text) == (403, True)
+        assert re.search(r'<details class="raw" open>', wrong.text)
+        gone = await ada.send(path, **{field: "correct horse battery staple"})
+        assert (gone.status_code, gone.headers["location"]) == (303, "/account-deleted")
+        assert "The account is deleted" in (await ada.client.get("/account-deleted")).text
+        assert (await ada.client.get("/dashboard")).status_code == 303
+        async with resources.sessions() as session:
+            account = await session.get_one(Account, ada.account_id)
+        assert (account.email, account.erased_at is None) == (None, False)

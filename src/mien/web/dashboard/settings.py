@@ -1,4 +1,5 @@
-"""The page of an account's settings: its name, how long results are kept, the password, signing out."""
+"""The page of an account's settings: its name, how long results are kept, the password, signing out, taking
+all along, and leaving."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,13 +13,17 @@ from mien.errors import ApiError, InvalidRequest
 from mien.http import sessions
 from mien.http.clients import ClientAddress
 from mien.http.dependencies import Shared
+from mien.privacy import deletion
+from mien.privacy.endpoints import exported
 from mien.resources import Resources
 from mien.web.forms import Form, PostedForm, go, show
+from mien.web.pages import render
 from mien.web.visitors import SignedIn, Visitor
 
 router = APIRouter(include_in_schema=False)
 
 _SETTINGS = "/dashboard/settings"
+_DELETION_PASSWORD = "password_to_delete"  # noqa: S105 - a field's name
 _CHOICES = (timedelta(hours=1), *(timedelta(days=days) for days in (1, 3, 7, 14, 30, 90)))
 
 
@@ -67,6 +72,38 @@ async def change_password(
     response = go(request, _SETTINGS, "password-changed")
     sessions.set_cookie(response, shared.settings.public_url, session.token, session.expires_at)
     return response
+
+
+@router.post(f"{_SETTINGS}/export")
+async def export_account(request: Request, shared: Shared, form: PostedForm) -> Response:
+    """Give all that is kept of the account."""
+    try:
+        return await exported(shared, form.visitor.account.id)
+    except ApiError as refusal:
+        return await _settings_page(request, shared, form.visitor, refusal=refusal)
+
+
+@router.post(f"{_SETTINGS}/delete")
+async def delete_account(
+    request: Request, shared: Shared, client: ClientAddress, form: PostedForm
+) -> Response:
+    """Delete the account with all that it owns."""
+    account_id = form.visitor.account.id
+    typed = str(form.data.get(_DELETION_PASSWORD, ""))
+    try:
+        await people.check_password(shared, account_id, typed, client=client, param=_DELETION_PASSWORD)
+        await deletion.delete(shared, account_id)
+    except ApiError as refusal:
+        return await _settings_page(request, shared, form.visitor, refusal=refusal)
+    response = go(request, "/account-deleted")
+    sessions.delete_cookie(response, shared.settings.public_url)
+    return response
+
+
+@router.get("/account-deleted")
+async def account_deleted(request: Request) -> Response:
+    """Where somebody is who has just deleted their account."""
+    return await render(request, "account-deleted.html")
 
 
 @router.post(f"{_SETTINGS}/sign-out")
