@@ -15,6 +15,7 @@ form.querySelector("[data-send]").hidden = true;
 input.addEventListener("change", () => input.files[0] && take(input.files[0]));
 watchDrops(document.body, form.querySelector("[data-drop]"), take);
 watchPastes(take);
+if (input.files[0]) take(input.files[0]); // chosen before this was loaded
 
 async function take(file, name = file.name || "picture") {
   latest = file;
