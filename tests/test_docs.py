@@ -174,7 +174,8 @@ def test_every_field_parameter_and_header_is_documented(document: dict[str, Any]
                 for content in response.get("content", {}).values():
                     named |= set(properties(content.get("itemSchema", {})))
     texts = [
-        (DOCS / f"{name}.md").read_text() for name in ("http", "errors", "accounts", "credits", "webhooks")
+        (DOCS / f"{name}.md").read_text()
+        for name in ("http", "errors", "accounts", "credits", "webhooks", "safety")
     ]
     quoted = {
         word

@@ -56,6 +56,7 @@ ACTS: dict[tuple[str, str], list[tuple[dict[str, Any], Act]]] = {
     ("POST", "/administration/password-resets/{reset_id}/show"): [({}, Act.RESET_SHOWN)],
     ("POST", "/administration/orders/{order_id}/confirm"): [({}, Act.ORDER_CONFIRMED)],
     ("POST", "/administration/orders/{order_id}/cancel"): [({}, Act.ORDER_CANCELED)],
+    ("POST", "/administration/do-not-swap/{face_id}/remove"): [({}, Act.FACE_UNLISTED)],
 }
 """What is sent to each address by which administrators change or reveal something, and the line it leaves."""
 
