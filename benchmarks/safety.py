@@ -10,7 +10,7 @@ prints tables for `docs/safety.md`:
   is no adult picture here, so what it misses stays unmeasured.
 - faces: at several thresholds, how often two people are taken for one, and how often one isn't recognised, by
   the number of pictures that were registered; and how many strangers a longer list refuses.
-- cost: milliseconds and memory, on one thread.
+- cost: milliseconds of processor time, and memory.
 """
 
 import argparse
@@ -199,13 +199,13 @@ def cost(_: Sequence[Path]) -> None:
 
 
 def _median(work: Callable[[], Any], times: int = 30) -> float:
-    """Milliseconds."""
+    """Milliseconds of processor time, so that what else runs here matters less."""
     work()
     spent = []
     for _ in range(times):
-        started = time.perf_counter()
+        started = time.process_time()
         work()
-        spent.append(1000 * (time.perf_counter() - started))
+        spent.append(1000 * (time.process_time() - started))
     return statistics.median(spent)
 
 
