@@ -80,6 +80,21 @@ except ValueError:
     assert "hunter2" not in str(lines)
 
 
+def test_what_is_about_people_is_blanked_wherever_it_comes_from() -> None:
+    picture = "data:image/png;base64," + "iVBORw0KGgo" * 20
+    signed = "/files/1798156800/Zm9yIGV4YW1wbGUgb25seSwgbm90/uploads/one/picture.png"
+    (line,) = _lines(f"""
+log.info("550 <ada.l@mail.example.com> unknown", path={signed!r}, picture={picture!r},
+         address="https://example.com/a.jpg?token=hunter2", secret="whsec_" + "Q" * 44)
+""")
+    for secret in ("ada.l", "mail.example.com", "hunter2", "iVBORw0K", "Zm9y", "QQQQ"):
+        assert secret not in line
+    event = json.loads(line)
+    assert event["event"] == "550 <…@…> unknown"
+    assert event["path"] == "/files/1798156800/…/uploads/one/picture.png"
+    assert event["address"] == "https://example.com/a.jpg?…"
+
+
 def test_console_style_is_plain_text() -> None:
     (line,) = _lines("log.info('swap finished', seconds=0.5)", style="console")
     assert "swap finished" in line

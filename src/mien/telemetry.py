@@ -5,7 +5,8 @@
         log.info("swap finished", seconds=0.4)
 
 What is bound to the context (`request_id`, `task_id`) is on every line logged within, also by libraries.
-Secrets aren't given to logs; keys and passwords that get there all the same, in an error's text, are blanked.
+Secrets and what is about people aren't given to logs. What gets there all the same, in an error's text or in
+an address that somebody called, is blanked: keys, passwords, e-mail addresses, pictures, what opens a file.
 """
 
 import logging
@@ -28,8 +29,19 @@ _QUIET = (
     "stripe",
     "uvicorn",
 )
-_API_KEY = re.compile(r"aio_[A-Za-z0-9_-]{43}")
-_PASSWORD_IN_ADDRESS = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
+_BLANKED = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"aio_[A-Za-z0-9_-]{43}", "aio_…"),
+        (r"whsec_[A-Za-z0-9+/=]{20,}", "whsec_…"),
+        (r"data:[\w.+/-]*;base64,[A-Za-z0-9+/=_-]+", "data:…"),
+        (r"(://[^\s:/@]*:)[^\s/@]+@", r"\1…@"),
+        (r"[\w.+%-]+@[\w-]+(\.[\w-]+)+", "…@…"),
+        # An address of a picture may open it by what is in its query.
+        (r"(https?://[^\s\"'?#]+)\?[^\s\"'#]+", r"\1?…"),
+        (r"(/(files|thumbnails)/\d+/)[\w-]{20,}", r"\1…"),
+    )
+)
 
 
 def configure_logging(level: str, style: str) -> None:
@@ -81,4 +93,7 @@ def _add_process(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
-        return _PASSWORD_IN_ADDRESS.sub(r"\1…@", _API_KEY.sub("aio_…", super().format(record)))
+        line = super().format(record)
+        for pattern, replacement in _BLANKED:
+            line = pattern.sub(replacement, line)
+        return line
