@@ -200,18 +200,23 @@ async def _opened(
 ) -> AsyncIterator[bytes]:
     """The bytes `part` of a content of so many bytes; `chunks` are its sealed pieces from that number on."""
     last = max(size - 1, 0) // PIECE
-    sealed = bytearray()
+    sealed = b""
     async for chunk in chunks:
         sealed += chunk
-        while len(sealed) >= SEALED_PIECE:
-            yield _cut(opener, number, sealed[:SEALED_PIECE], part, is_last=number == last)
-            del sealed[:SEALED_PIECE]
-            number += 1
+        whole = len(sealed) // SEALED_PIECE
+        if whole:
+            yield _open(opener, sealed[: whole * SEALED_PIECE], number, last, part)
+            sealed, number = sealed[whole * SEALED_PIECE :], number + whole
     if sealed:
-        yield _cut(opener, number, sealed, part, is_last=number == last)
+        yield _open(opener, sealed, number, last, part)
 
 
-def _cut(opener: Opener, number: int, sealed: bytearray, part: range, *, is_last: bool) -> bytes:
-    plain = opener.open_piece(number, bytes(sealed), is_last=is_last)
-    start = number * PIECE
-    return plain[max(part.start - start, 0) : part.stop - start]
+def _open(opener: Opener, sealed: bytes, first: int, last: int, part: range) -> bytes:
+    """What sealed pieces, `first` and those behind it, hold of `part`; `last` is the content's last piece."""
+    view = memoryview(sealed)
+    plain = b"".join(
+        opener.open_piece(number, view[start : start + SEALED_PIECE], is_last=number == last)
+        for number, start in enumerate(range(0, len(sealed), SEALED_PIECE), first)
+    )
+    begins = first * PIECE
+    return plain[max(part.start - begins, 0) : part.stop - begins]
