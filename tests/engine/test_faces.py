@@ -169,3 +169,32 @@ def test_a_face_says_where_it_looks(photo: Photos, swapper: FaceSwapper) -> None
     _, face = photo(1, "amateur_posture")
     assert (face.yaw, face.pitch, face.roll) == (face.pose.yaw, face.pose.pitch, face.pose.roll)
     assert 12 < face.yaw < 28  # her nose points to the picture's right
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+def test_a_face_is_looked_at_upright_however_its_picture_is_turned(
+    photo: Photos, detector: Network, mesh: Network, quarter_turns: int
+) -> None:
+    picture = photo(6, "amateur_selfie")[0]
+    turned = PictureFaces(np.ascontiguousarray(np.rot90(picture, quarter_turns)), detector, mesh)
+    upright = turned.upright(0)
+    assert upright.quarter_turns == -quarter_turns % 4
+    np.testing.assert_array_equal(upright.picture.image, picture)
+    np.testing.assert_array_equal(upright.face.landmarks, PictureFaces(picture, detector, mesh)[0].landmarks)
+
+
+def test_of_several_faces_the_same_one_is_found_upright(
+    family: RGB, detector: Network, mesh: Network
+) -> None:
+    faces = PictureFaces(family, detector, mesh)
+    turned = PictureFaces(np.ascontiguousarray(np.rot90(family)), detector, mesh)
+    for number in range(len(turned)):
+        upright = turned.upright(number)
+        nearest = min(
+            faces.all(), key=lambda face: float(np.abs(face.landmarks - upright.face.landmarks).max())
+        )
+        np.testing.assert_array_equal(upright.face.landmarks, nearest.landmarks)
+        x0, y0, x1, y1 = turned[number].box
+        width = family.shape[1]  # the turned picture's height
+        middle = np.array([width - (y0 + y1) / 2, (x0 + x1) / 2])
+        assert np.linalg.norm(nearest.landmarks[:, :2].mean(axis=0) - middle) < 0.3 * (y1 - y0)

@@ -673,3 +673,16 @@ def test_a_blurred_target_gets_a_blurred_face(photo: Photos, swapper: FaceSwappe
         return float(cv2.Laplacian(shown[cheek, cheek_columns].astype(np.float32), cv2.CV_32F).std())
 
     assert detail(image) < 0.6 * detail(swapped(3, 9).image)
+
+
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+def test_a_turned_picture_gives_the_same_result_turned(
+    swapper: FaceSwapper, photo: Photos, swapped: Swapped, quarter_turns: int
+) -> None:
+    target, source = photo(8, "amateur_selfie")[0], photo(3, "studio_portrait")[0]
+    turned_target, turned_source = (
+        np.ascontiguousarray(np.rot90(picture, turns))
+        for picture, turns in ((target, quarter_turns), (source, 3 - quarter_turns))
+    )
+    result = swapper.swap(turned_target, turned_source)
+    np.testing.assert_array_equal(np.rot90(result.image, -quarter_turns), swapped(3, 8).image)

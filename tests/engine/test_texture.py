@@ -16,8 +16,9 @@ from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import (
     SourcePatch,
     cut_source,
+    lit_otherwise,
     sample,
-    shadowed,
+    shadows,
     shown_by_itself,
     texture_layers,
     visibility,
@@ -202,12 +203,17 @@ def cut_photo(photo: Photo) -> SourcePatch:
     return cut_source(Pyramid(photo[0]), photo[1].landmarks, 1.0)
 
 
+def dark_points(photo: Photo) -> Float:
+    points = photo[1].landmarks
+    return shadows(photo[0], points, normals(points))
+
+
 def test_an_evenly_lit_face_has_no_shadows(photo: Photos) -> None:
-    assert not shadowed(cut_photo(photo(3, "studio_portrait"))).any()
+    assert not dark_points(photo(3, "studio_portrait")).any()
 
 
 def test_the_side_in_a_shadow_is_found(photo: Photos) -> None:
-    dark = shadowed(cut_photo(side_lit(photo(3, "studio_portrait"), 0.3)))
+    dark = dark_points(side_lit(photo(3, "studio_portrait"), 0.3))
     assert np.median(dark[sideways() < -0.2]) > 0.9
     assert not dark[sideways() > 0.3].any()
 
@@ -227,7 +233,13 @@ def test_a_shadow_is_lit_from_the_faces_other_side(photo: Photos) -> None:
     assert dark.mirrored == pytest.approx(even.mirrored, abs=0.02)
 
 
+def test_a_shadow_that_the_target_has_too_is_left(photo: Photos) -> None:
+    dark = dark_points(side_lit(photo(3, "studio_portrait"), 0.3))
+    assert lit_otherwise(dark, np.zeros(MESH_POINTS)).max() > 0.9
+    assert not lit_otherwise(dark, dark > 0).any()
+
+
 def test_a_side_too_bright_to_show_skin_takes_no_shadows_place(photo: Photos) -> None:
     picture, face = side_lit(photo(3, "studio_portrait"), 0.3)
     burnt = np.where(np.arange(picture.shape[1])[None, :, None] >= face.landmarks[NOSE_TIP, 0], 255, picture)
-    assert not shadowed(cut_photo((burnt.astype(np.uint8), face)))[sideways() < -0.2].any()
+    assert not dark_points((burnt.astype(np.uint8), face))[sideways() < -0.2].any()

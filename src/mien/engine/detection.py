@@ -51,7 +51,7 @@ def detect(picture: Pyramid, network: Network) -> Detections:
         if len(found):
             break
         turned = np.ascontiguousarray(np.rot90(picture.image, quarter_turns))
-        found = _turn_back(_detect_upright(Pyramid(turned), network), quarter_turns, turned.shape[:2])
+        found = turned_back(_detect_upright(Pyramid(turned), network), quarter_turns, turned.shape[:2])
     return _ordered(found)
 
 
@@ -73,7 +73,7 @@ def look_again(image: RGB, box: Float, quarter_turns: int, network: Network) -> 
     low = np.maximum(np.floor(centre - side).astype(int), 0)
     high = np.ceil(centre + side).astype(int)
     turned = np.ascontiguousarray(np.rot90(image[low[1] : high[1], low[0] : high[0]], quarter_turns))
-    found = _turn_back(_run(Pyramid(turned), network, LOOK_AGAIN_SIDE), quarter_turns, turned.shape[:2])
+    found = turned_back(_run(Pyramid(turned), network, LOOK_AGAIN_SIDE), quarter_turns, turned.shape[:2])
     shifted = Detections(found.boxes + np.tile(low, 2), found.scores, found.keypoints + low)
     return _take(shifted, np.argsort(-shifted.scores, kind="stable"))
 
@@ -147,7 +147,7 @@ def _merge(coarse: Detections, fine: Detections) -> Detections:
     return _suppress(both)
 
 
-def _turn_back(found: Detections, quarter_turns: int, shape: tuple[int, ...]) -> Detections:
+def turned_back(found: Detections, quarter_turns: int, shape: tuple[int, ...]) -> Detections:
     """Undo `np.rot90(image, quarter_turns)`; `shape` is the turned picture's."""
     boxes, keypoints = found.boxes.reshape(-1, 2, 2), found.keypoints
     height, width = shape

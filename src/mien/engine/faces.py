@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mien.engine.arrays import RGB, Float
-from mien.engine.detection import Detections, detect, detect_largest, look_again
+from mien.engine.detection import Detections, detect, detect_largest, look_again, turned_back
 from mien.engine.landmarks import eye_distance, find_landmarks
 from mien.engine.models import Network
 from mien.engine.pose import Pose, estimate_pose
@@ -38,6 +38,9 @@ jump over to that one: then less than a third of its points lie in its own box, 
 Yaw beyond `TURNED` is read too low, so it can't tell a full profile, on which the mesh is guesswork. What
 tells is whether the mirrored picture gives the mirrored mesh: of 62 turned faces, those that differed by more
 than 0.05 had mouth or nose beside the face."""
+
+SAME_FACE = 0.3
+"""Boxes whose centres lie closer, in sides of a box, show one face, found in a picture and in it turned."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,9 @@ class PictureFaces:
         self.picture = Pyramid(image)
         self._detector, self._mesh = detector, mesh
         self._found = (detect_largest if only_largest else detect)(self.picture, detector)
+        self._only_largest = only_largest
         self._looked_at: dict[int, Face] = {}
+        self._turned: dict[int, PictureFaces] = {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -154,6 +159,43 @@ class PictureFaces:
             )
         return face
 
+    def upright(self, index: int) -> "UprightFace":
+        """Face number `index` of the picture turned by quarters until it's upright, and looked at again: so
+        that it doesn't matter how a picture is turned."""
+        turns = round(self[index].roll / 90) % 4
+        if turns:
+            turned = self._turned_by(turns)
+            back = turned_back(turned._found, turns, turned.picture.image.shape[:2]).boxes
+            apart = np.linalg.norm(_centres(back) - _centres(self.boxes[[index]]), axis=1)
+            number = int(apart.argmin()) if len(back) else 0
+            limit = SAME_FACE * float((self.boxes[index, 2:] - self.boxes[index, :2]).max())
+            if len(back) and apart[number] < limit and turned[number].usable:
+                return UprightFace(turned, number, turns)
+        return UprightFace(self, index, 0)
+
+    def _turned_by(self, turns: int) -> "PictureFaces":
+        if turns not in self._turned:
+            image = np.ascontiguousarray(np.rot90(self.picture.image, turns))
+            self._turned[turns] = PictureFaces(image, self._detector, self._mesh, self._only_largest)
+        return self._turned[turns]
+
+
+@dataclass(frozen=True)
+class UprightFace:
+    """Face number `number` of a picture turned by `quarter_turns`, as `np.rot90` does."""
+
+    faces: PictureFaces
+    number: int
+    quarter_turns: int
+
+    @property
+    def face(self) -> Face:
+        return self.faces[self.number]
+
+    @property
+    def picture(self) -> Pyramid:
+        return self.faces.picture
+
 
 def _look_at(picture: Pyramid, found: Detections, index: int, detector: Network, mesh: Network) -> Face:
     box, score = found.boxes[index], float(found.scores[index])
@@ -169,6 +211,10 @@ def _look_at(picture: Pyramid, found: Detections, index: int, detector: Network,
         if face.usable and unrest < DOUBTFUL_UNREST:
             break
     return face
+
+
+def _centres(boxes: Float) -> Float:
+    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2)
 
 
 def _fit(

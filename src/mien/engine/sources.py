@@ -75,9 +75,8 @@ def find_source(
 
     Raises as `PictureFaces.usable` does.
     """
-    first = pictures[0].usable(index, "source", swap, 0 if len(pictures) > 1 else None)
-    picture = pictures[0].picture
-    shown = [SourcePicture(0, picture, first, embed(picture, first.landmarks, embedder), occluder)]
+    pictures[0].usable(index, "source", swap, 0 if len(pictures) > 1 else None)
+    shown = [_upright(0, pictures[0], index, embedder, occluder)]
     for number, faces in enumerate(pictures[1:], start=1):
         shown.append(_most_alike(shown[0], faces, number, embedder, occluder, swap))
     same = tuple(picture for picture in shown if picture.embedding @ shown[0].embedding >= STRANGER)
@@ -100,14 +99,19 @@ def _most_alike(
     occluder: Network,
     swap: int | None,
 ) -> SourcePicture:
-    usable = [face for face in faces.all() if face.usable]
+    usable = [index for index, face in enumerate(faces.all()) if face.usable]
     if not usable:
         faces.usable(0, "source", swap, number)
-    candidates = [
-        SourcePicture(number, faces.picture, face, embed(faces.picture, face.landmarks, embedder), occluder)
-        for face in usable
-    ]
+    candidates = [_upright(number, faces, index, embedder, occluder) for index in usable]
     return max(candidates, key=lambda candidate: float(candidate.embedding @ first.embedding))
+
+
+def _upright(
+    number: int, faces: PictureFaces, index: int, embedder: Network, occluder: Network
+) -> SourcePicture:
+    found = faces.upright(index)
+    picture, face = found.picture, found.face
+    return SourcePicture(number, picture, face, embed(picture, face.landmarks, embedder), occluder)
 
 
 def _weight(face: Face) -> float:

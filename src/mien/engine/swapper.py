@@ -11,7 +11,7 @@ from mien.engine.blending import blend
 from mien.engine.explanation import OnPicture, show_steps
 from mien.engine.expression import kept_expression
 from mien.engine.eyes import kept_eyes, put_back
-from mien.engine.faces import Face, PictureFaces
+from mien.engine.faces import Face, PictureFaces, UprightFace
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import match_detail
 from mien.engine.identity import embed, embed_result
@@ -27,7 +27,7 @@ from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
-from mien.engine.texture import cut_source, texture_layers
+from mien.engine.texture import cut_source, shadows, texture_layers
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class FaceSwapper:
         _check_swaps(swaps)
         clock = Stopwatch(on_step)
         clock.start("detecting")
-        (theirs, faces), sources = self._cores.both(
+        (theirs, upright), sources = self._cores.both(
             lambda: self._find_targets(target, swaps), lambda: self._find_sources(swaps)
         )
         clock.stop()
@@ -155,13 +155,14 @@ class FaceSwapper:
         faces_at_a_time, within_a_face = (ONE_CORE, self._cores) if alone else (self._cores, ONE_CORE)
         jobs = [
             FaceJob(
-                picture=theirs.picture,
-                face=face,
-                neighbours=neighbours_of(swap.target_index, theirs),
+                picture=face.picture,
+                face=face.face,
+                quarter_turns=face.quarter_turns,
+                neighbours=neighbours_of(face.number, face.faces),
                 source=source,
                 clock=Stopwatch(announce, clock.milliseconds),
             )
-            for swap, face, source in zip(swaps, faces, sources, strict=True)
+            for face, source in zip(upright, sources, strict=True)
         ]
         networks = Networks(self._occlusion, self._embedder)
         swapped = faces_at_a_time.each(
@@ -169,16 +170,20 @@ class FaceSwapper:
         )
         image = target.copy()
         for one in swapped:
-            one.scene.put_into(image, one.face)
+            one.scene.put_into(np.rot90(image, one.job.quarter_turns), one.face)
         reports = faces_at_a_time.each(lambda one: self._report(image, one, len(theirs)), swapped)
         identities = tuple(SwapIdentity(one.job.source.embedding, one.before) for one in swapped)
         return SwapsResult(image, tuple(reports), theirs.boxes, identities)
 
-    def _find_targets(self, target: RGB, swaps: Sequence[FaceSwap]) -> tuple[PictureFaces, list[Face]]:
+    def _find_targets(self, target: RGB, swaps: Sequence[FaceSwap]) -> tuple[PictureFaces, list[UprightFace]]:
         theirs = self._faces(target)
-        return theirs, self._cores.each(
-            lambda number: theirs.usable(swaps[number].target_index, "target", number), range(len(swaps))
-        )
+
+        def find(number: int) -> UprightFace:
+            index = swaps[number].target_index
+            theirs.usable(index, "target", number)
+            return theirs.upright(index)
+
+        return theirs, self._cores.each(find, range(len(swaps)))
 
     def _faces(self, image: RGB, only_largest: bool = False) -> PictureFaces:
         return PictureFaces(image, self._detector, self._mesh, only_largest)
@@ -205,7 +210,8 @@ class FaceSwapper:
     def _report(self, image: RGB, swapped: "SwappedFace", faces: int) -> SwapReport:
         theirs, source, clock = swapped.job.face, swapped.job.source, swapped.job.clock
         clock.start("reporting")
-        after = embed_result(image, swapped.points, self._embedder)
+        upright = np.ascontiguousarray(np.rot90(image, swapped.job.quarter_turns))
+        after = embed_result(upright, swapped.points, self._embedder)
         clock.stop()
         ours = swapped.ours.face
         report = SwapReport(
@@ -239,10 +245,12 @@ class Networks:
 
 @dataclass(frozen=True)
 class FaceJob:
-    """A face of the target's `picture`, the faces near it, and whose face it gets."""
+    """A face of the target, turned by quarters until it's upright, the faces near it, and whose face it gets.
+    All lies in pixels of `picture`, the turned one."""
 
     picture: Pyramid
     face: Face
+    quarter_turns: int
     neighbours: Sequence[Neighbour]
     source: Source
     clock: Stopwatch
@@ -253,8 +261,8 @@ class SwappedFace:
     """A face of the target with another face in it.
 
     before: float32[1024], the embedding of the face that was there. points: float32[478, 3], the new one's
-    mesh in pixels of the target. face: uint8[h, w, 3], what `scene` puts in. expression_gap, mirrored: as in
-    `SwapReport`.
+    mesh in pixels of the job's picture. face: uint8[h, w, 3], what `scene` puts in. expression_gap, mirrored:
+    as in `SwapReport`.
     """
 
     job: FaceJob
@@ -297,7 +305,13 @@ def swap_face(
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
     skin = bare_skin(skin, covering.not_skin)
     layers, (their_light, kept) = cores.both(
-        lambda: texture_layers(scene.raster, theirs.landmarks, patch, covering.hidden),
+        lambda: texture_layers(
+            scene.raster,
+            theirs.landmarks,
+            patch,
+            covering.hidden,
+            shadows(scene.face, scene.points, normals(theirs.landmarks)),
+        ),
         lambda: (
             estimate_light(scene.face, normals(theirs.landmarks), skin),
             kept_expression(

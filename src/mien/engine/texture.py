@@ -99,11 +99,13 @@ def texture_layers(
     target: Float,
     patch: SourcePatch,
     hidden: tuple[Float, Float] | None = None,
+    target_shadows: Float | None = None,
 ) -> Layers:
     """Sample the source once, or once for each half of the face.
 
     target: float32[478, 3], the target's mesh. hidden: what of each cell something in front of the source's
     face hides, on its own side and on the other one, float32[rows, columns] in [0, 1]; None: nothing.
+    target_shadows: `shadows` of the target; None: there are none.
     """
     points = tuck_lips(patch.points, target)
     coordinates = source_coordinates(raster, points[:MESH_POINTS])
@@ -117,7 +119,8 @@ def texture_layers(
     here, there = here * (1 - hidden_here), there * (1 - hidden_there)
     own_share = _lend(share, hidden_here, hidden_there)
     mirrored = float(np.average(1 - own_share, weights=wanted * raster.covered + 1e-6))
-    dark = shadowed(patch)
+    dark = shadows(patch.image, patch.points, patch.normals)
+    dark = lit_otherwise(dark, np.zeros_like(dark) if target_shadows is None else target_shadows)
     if dark.any():
         dark_here, dark_there = cv2.split(raster.interpolate(np.stack([dark, dark[mirror()]], axis=1)))
         own_share = _lend(_lend(share, dark_here, dark_there), hidden_here, hidden_there)
@@ -145,22 +148,30 @@ def _lend(share: Float, gone_here: Float, gone_there: Float) -> Float:
     )
 
 
-def shadowed(patch: SourcePatch) -> Float:
-    """float[468] in [0, 1]: points that lie in a shadow, where the other side of the face lies in the light.
+def shadows(image: RGB, points: Float, normals: Float) -> Float:
+    """float[468] in [0, 1]: points of a face that lie in a shadow, where its other side lies in the light.
 
-    Light is replaced only as far as it is smooth, so that a cast shadow's edges would show on the result.
+    image: uint8[h, w, 3]. points: float32[478, ≥2], the mesh in its pixels. normals: float64[468, 3].
     """
-    span = max(float(np.linalg.norm(patch.points[LEFT_EYE_OUTER] - patch.points[RIGHT_EYE_OUTER])), 1.0)
+    span = max(float(np.linalg.norm(points[LEFT_EYE_OUTER, :2] - points[RIGHT_EYE_OUTER, :2])), 1.0)
     every = max(1, round(span / SHADOW_GRID))
-    size = tuple(max(1, side // every) for side in patch.image.shape[1::-1])
-    small = cv2.resize(cv2.cvtColor(patch.image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    size = tuple(max(1, side // every) for side in image.shape[1::-1])
+    small = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     smooth = cv2.GaussianBlur(small.astype(np.float32), (0, 0), SHADOW_DETAIL * span / every)
-    x, y = ((patch.points[:MESH_POINTS] + 0.5) / every - 0.5).astype(np.float32).T
+    x, y = ((points[:MESH_POINTS, :2] + 0.5) / every - 0.5).astype(np.float32).T
     luma = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).ravel() + 4
     other = luma[mirror()]
     darker = smoothstep(np.log2(other / luma), *SHADOW) * (1 - smoothstep(other, *BLOWN_OUT))
-    shown = visibility(patch.normals)[mirror()]
-    return smoothstep(_nearby() @ (darker * shown), *SHADOW_EDGE)
+    return np.asarray(darker * visibility(normals)[mirror()])
+
+
+def lit_otherwise(source: Float, target: Float) -> Float:
+    """float[468] in [0, 1]: where the source's face lies in a shadow that the target's doesn't have.
+
+    Light is replaced only as far as it's smooth, so that such a shadow's edges would show on the result.
+    source, target: `shadows` of both.
+    """
+    return smoothstep(_nearby() @ (source * (1 - target)), *SHADOW_EDGE)
 
 
 @cache
