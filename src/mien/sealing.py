@@ -135,8 +135,8 @@ class Sealing:
         key = self._by_id.get(key_id)
         if key is None:
             raise SealBroken(
-                f"What is stored was sealed with the key {key_id.hex()}, which is not among those in "
-                "MIEN_STORAGE_KEY. Add it there, behind the one that seals, and start again."
+                f"What is stored was sealed with the key {key_id.hex()}, which is not in MIEN_STORAGE_KEY or "
+                "MIEN_STORAGE_KEY_FILE. Add it there, behind the one that seals, and start again."
             )
         return Opener(key, head[len(MAGIC) + _ID : HEAD])
 
