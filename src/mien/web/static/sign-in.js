@@ -4,6 +4,8 @@ import { call, handleForm } from "./api.js";
 import { _ } from "./texts.js";
 
 const token = location.hash.slice(1);
+// A link that is opened from the very page that it leads to loads nothing by itself.
+addEventListener("hashchange", () => location.hash && location.reload());
 
 const handlers = {
   "sign-in": async ({ email, password }, form) => {
