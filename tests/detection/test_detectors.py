@@ -170,3 +170,25 @@ async def test_a_picture_that_is_larger_than_it_says_costs_bounded_memory(settin
         await faces(narrow, lie)
     assert await faces(narrow, BLANK) == 0
     await narrow.close()
+
+
+async def test_a_process_is_ready_before_the_first_picture(fresh: Detectors) -> None:
+    others = len(processes())
+    fresh.warm_up()
+    await asyncio.sleep(0)
+    fresh.warm_up()  # one is on its way
+    assert await faces(fresh) == 1
+    assert len(processes()) == others + 1
+
+
+async def test_a_start_under_way_ends_with_the_service(settings: Settings) -> None:
+    others = len(processes())
+    detectors = Detectors(settings)
+    detectors.warm_up()
+    await asyncio.sleep(0.2)
+    await detectors.close()
+    for _ in range(50):
+        if len(processes()) == others:
+            break
+        await asyncio.sleep(0.1)
+    assert len(processes()) == others

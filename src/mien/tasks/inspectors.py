@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
 
 import structlog
@@ -24,7 +24,7 @@ logger = structlog.get_logger(__name__)
 
 _PLACES = 16
 """Requests that may be under way for each process: each may hold a picture in memory."""
-_IDLE = 60.0  # seconds; then a process gives its memory, up to 200 MB, back
+_IDLE = 300.0  # seconds, in which people look for a picture; then a process gives its 200 MB back
 _START_TIMEOUT = 60.0  # seconds; a cold disk is slow
 
 _ERRORS: dict[str, type[TaskError]] = {
@@ -49,6 +49,14 @@ class Inspectors:
         self._free = asyncio.Semaphore(settings.detectors)
         # Those that were used longest ago come first, and so do their endings.
         self._idle: list[tuple[EngineChild, asyncio.TimerHandle]] = []
+        self._warming: set[asyncio.Task[None]] = set()
+
+    def warm_up(self) -> None:
+        """Have a process ready soon, so that the first picture needn't wait for its start."""
+        if not self._free.locked():
+            warming = asyncio.create_task(self._start_ahead())
+            self._warming.add(warming)
+            warming.add_done_callback(self._warming.discard)
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -89,10 +97,18 @@ class Inspectors:
 
     async def close(self) -> None:
         """End the idle processes."""
+        for warming in self._warming:
+            warming.cancel()
+        await asyncio.gather(*self._warming, return_exceptions=True)
         children = [child for child, _ in self._idle]
         while self._idle:
             self._end_oldest()
         await asyncio.gather(*(child.process.wait() for child in children))
+
+    async def _start_ahead(self) -> None:
+        with suppress(EngineDied, OSError, TimeoutError):  # whoever asks something gets to know
+            async with self._take():
+                pass
 
     @asynccontextmanager
     async def _take(self) -> AsyncIterator[EngineChild]:

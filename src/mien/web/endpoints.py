@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from markupsafe import Markup
 
+from mien.detection.detectors import Detectors
 from mien.errors import NotFound
 from mien.settings import Settings
 from mien.tasks.request_schema import JSON_SCHEMA
@@ -121,6 +122,9 @@ async def document(request: Request, name: str) -> Response:
 async def tester(request: Request) -> Response:
     """Try the API with pictures of one's own."""
     settings: Settings = request.app.state.resources.settings
+    if request.headers.get("sec-fetch-dest") == "document":  # somebody is about to choose pictures
+        detectors: Detectors = request.app.state.detectors
+        detectors.warm_up()
     return await render(
         request,
         "try.html",
