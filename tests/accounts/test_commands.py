@@ -77,6 +77,15 @@ class TestCreate:
             True,
         ]
 
+    def test_the_first_account_takes_a_name_that_is_given(self, database_url: str) -> None:
+        execute(
+            database_url,
+            "INSERT INTO accounts (id, name, is_administrator)"
+            " VALUES (gen_random_uuid(), 'First account', true)",
+        )
+        create("ada@example.com", "--administrator", "--name", "Ada")
+        assert accounts()["ada@example.com"]["name"] == "Ada"
+
     def test_an_address_has_one_account(self) -> None:
         create("ada@example.com")
         again = mien("create", "ada@example.com", "--password-stdin", input=f"{PASSWORD}\n")
@@ -119,7 +128,7 @@ class TestDisable:
 class TestInvite:
     def test_prints_a_link(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MIEN_SIGNUP", "invite")
-        assert re.fullmatch(r"https://swap\.example\.com/sign-up#[\w-]{43}\n", done("invite"))
+        assert re.fullmatch(r"https://swap\.example\.com/sign-up#[\w-]{64}\n", done("invite"))
 
     def test_says_so_where_it_would_not_help(self) -> None:
         result = mien("invite", "ada@example.com")

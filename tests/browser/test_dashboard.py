@@ -23,8 +23,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 360, "height": 740}},
     "phone-dark": {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"},
 }
-NOT_CHECKED = "dark"
-"""The phone is dark as well; a picture of the wide window is enough."""
+CHECKED = ("phone", "phone-dark")
+"""Both themes; of the wide window a picture is enough, since its pages consist of the same."""
 DASHBOARD = ["", "/tasks", "/keys", "/webhooks", "/credits", "/credits/ledger", "/settings"]
 ADMINISTRATION = ["", "/accounts", "/invites", "/orders", "/audit-log", "/settings"]
 CREATE = """async () => {
@@ -58,9 +58,10 @@ async def look(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
             assert overflow == 0, f"{prefix}{path} is wider than the window ({way})"
-            name = re.sub(r"[0-9a-f-]{32,}", "", (prefix + path).strip("/")).replace("/", "-").strip("-_")
+            words = re.sub(r"[^\w-]+", "-", prefix + path).strip("-")
+            name = re.sub(r"-[0-9a-f-]{32,}(_faceswap)?", "-one", words)
             await screenshot(page, f"{name}-{way}")
-            if way == NOT_CHECKED:
+            if way not in CHECKED:
                 continue
             results = (await Axe().run(page)).response
             found += [

@@ -29,7 +29,7 @@ def group() -> None:
 
 @group.command()
 @click.argument("email")
-@click.option("--name", default="", help="Of the account.  [default: its e-mail address]")
+@click.option("--name", default="", help="Of the account.  [default: its e-mail address, or the name it has]")
 @click.option(
     "--administrator",
     is_flag=True,
@@ -51,6 +51,7 @@ def create(email: str, name: str, administrator: bool, password_stdin: bool, dat
             if administrator and first and first.is_administrator and first.email is None:
                 account = first
                 await people.adopt(session, first, address, password_hash)
+                account.name = name or account.name
             else:
                 account = await people.add_person(
                     session,
