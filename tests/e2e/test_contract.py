@@ -53,6 +53,7 @@ REFUSED = {
     "GET /api/v1/usage": "more than 366 days",
     "PATCH /api/v1/account/settings": "keeping results for longer than the operator",
     "PATCH /api/v1/keys/{key_id}": "an end in the past",
+    "DELETE /api/v1/account": "the id of another account",
     "POST /api/v1/keys": "an end in the past",
     "POST /api/v1/orders": "a pack that isn't sold",
     "POST /api/v1/images/tools/face-detect": "a picture that can't be fetched, or is none",
