@@ -111,9 +111,17 @@ class Tour:
         self.ask("POST /api/v1/auth/sign-out", headers=session)
         return str(account["account_id"])
 
-    def session(self, password: str) -> dict[str, str]:
+    def come_and_go(self) -> None:
+        """Somebody else signs up, and deletes the account."""
+        grace = ADA | {"email": "grace@example.com"}
+        self.ask("POST /api/v1/auth/sign-up", json=grace, headers={})
+        leaving = self.session(grace["password"], grace["email"])
+        self.ask("DELETE /api/v1/account", json={"password": grace["password"]}, headers=leaving)
+
+    def session(self, password: str, email: str = ADA["email"]) -> dict[str, str]:
         """The headers of somebody who has just signed in."""
-        signed_in = httpx.post(f"{self.url}/api/v1/auth/sign-in", json=ADA | {"password": password})
+        who = {"email": email, "password": password}
+        signed_in = httpx.post(f"{self.url}/api/v1/auth/sign-in", json=who)
         cookie = signed_in.headers["set-cookie"].partition(";")[0]
         return {"Cookie": cookie, "X-CSRF-Token": signed_in.json()["data"]["csrf_token"]}
 
@@ -162,6 +170,7 @@ def test_every_operation_answers_as_the_document_says(url: str, data_dir: Path, 
     tour = Tour(url, key)
     account_id = tour.be_somebody()
     tour.swap_faces()
+    tour.come_and_go()
     spare = tour.ask("POST /api/v1/keys", json={"name": "Spare"})
 
     report, config = tmp_path / "report.har", tmp_path / "schemathesis.toml"
