@@ -45,6 +45,8 @@ parameters = {{ key_id = "{key_id}" }}
 
 REFUSED = {
     "GET /api/v1/admin/accounts": "a cursor of elsewhere",
+    "GET /api/v1/admin/do-not-swap": "a cursor of elsewhere",
+    "GET /api/v1/admin/trail": "a cursor of elsewhere",
     "GET /api/v1/credits/entries": "a cursor of elsewhere",
     "GET /api/v1/orders": "a cursor of elsewhere",
     "GET /api/v1/tasks": "a cursor of elsewhere",
@@ -54,6 +56,8 @@ REFUSED = {
     "PATCH /api/v1/account/settings": "keeping results for longer than the operator",
     "PATCH /api/v1/keys/{key_id}": "an end in the past",
     "DELETE /api/v1/account": "the id of another account",
+    "POST /api/v1/admin/do-not-swap": "pictures that show no face",
+    "POST /api/v1/do-not-swap": "pictures that show no face",
     "POST /api/v1/keys": "an end in the past",
     "POST /api/v1/orders": "a pack that isn't sold",
     "POST /api/v1/images/tools/face-detect": "a picture that can't be fetched, or is none",
@@ -69,6 +73,7 @@ def url(data_dir: Path) -> Iterator[str]:
     with running_service(
         data_dir,
         SIGNUP="open",
+        DO_NOT_SWAP="open",
         FETCH_TIMEOUT="1s",
         REQUESTS_PER_MINUTE="1000000",
         TASKS_IN_FLIGHT="1000000",
@@ -144,6 +149,15 @@ class Tour:
         self.ask("POST /api/v1/tasks/{task_id}/cancel", ids=other)
         self.ask("DELETE /api/v1/uploads/{upload_id}", ids=upload)
 
+    def protect_faces(self) -> None:
+        """Put two faces on the list, and take them off again."""
+        picture = {"images": (SAMPLES / "man.jpg").read_bytes()}
+        mine = self.ask("POST /api/v1/do-not-swap", files=picture, headers={})
+        secret = {"X-Removal-Secret": mine["removal_secret"]}
+        self.ask("DELETE /api/v1/do-not-swap/{face_id}", ids=mine, headers=secret)
+        theirs = self.ask("POST /api/v1/admin/do-not-swap", files=picture)
+        self.ask("DELETE /api/v1/admin/do-not-swap/{face_id}", ids=theirs)
+
 
 def answered_with_success(report: Path, document: dict[str, Any]) -> set[tuple[str, str]]:
     """The operations that were, by the record of all requests."""
@@ -170,6 +184,7 @@ def test_every_operation_answers_as_the_document_says(url: str, data_dir: Path, 
     tour = Tour(url, key)
     account_id = tour.be_somebody()
     tour.swap_faces()
+    tour.protect_faces()
     tour.come_and_go()
     spare = tour.ask("POST /api/v1/keys", json={"name": "Spare"})
 

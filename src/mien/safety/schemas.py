@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from mien.errors import ImageInvalid
 from mien.http.answers import Answer
 from mien.http.bodies import Part, each_once
+from mien.http.moments import Moment
 from mien.images.data_uri import decode_data_uri
 from mien.safety.models import ListedFace, TrailEntry
 from mien.safety.registry import Registered
@@ -45,7 +46,8 @@ class DoNotSwapRequest(BaseModel):
     """Registers a face that isn't to be swapped."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"images": ["data:image/jpeg;base64,/9j/4AAQ…"]}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"images": ["data:image/jpeg;base64,/9j/4AAQSkZJRg=="]}]},
     )
 
     images: Annotated[list[Picture], Field(min_length=1, max_length=MAX_PICTURES)] = Field(
@@ -127,10 +129,10 @@ class TrailQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: AwareDatetime | None = Field(
+    since: Moment | None = Field(
         default=None, description="Tasks that ended then or later, such as `2026-12-24T00:00:00Z`."
     )
-    until: AwareDatetime | None = Field(default=None, description="Tasks that ended before.")
+    until: Moment | None = Field(default=None, description="Tasks that ended before.")
     account_id: UUID | None = Field(default=None, description="Of this account, also of a deleted one.")
     task_id: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-z_]*$")] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(

@@ -1,14 +1,14 @@
 """An account's tasks, the newest first, page by page."""
 
-import re
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.database.paging import Page, read_page
+from mien.http.moments import Moment
 from mien.tasks.models import State, Task
 
 _STATES: Final = {
@@ -17,16 +17,6 @@ _STATES: Final = {
     "failed": (State.FAILED, State.CANCELED),
     "canceled": (State.CANCELED,),
 }
-
-
-def _iso_only(value: object) -> object:
-    # Pydantic takes seconds since 1970 for times as well, and they are a typing mistake here.
-    if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}[Tt ]", value, re.ASCII):
-        raise ValueError("must be a time with its zone, such as 2026-12-24T00:00:00Z")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_iso_only)]
 
 
 class TaskFilter(BaseModel):
