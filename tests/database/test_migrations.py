@@ -16,7 +16,7 @@ from mien.database import migrations
 from mien.database.connection import Base
 from mien.database.migrations import is_current, migrate, wait_until_current
 from mien.errors import SetupError
-from mien.marks.watermark import tag_of
+from mien.marks.tags import tag_of
 
 
 def _current(url: str) -> bool:

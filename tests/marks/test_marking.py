@@ -30,7 +30,7 @@ from mien.marks.marking import Making, Marks, mark
 from mien.marks.metadata import SOURCE_TYPE, insert
 from mien.marks.origin import check
 from mien.marks.provenance import Signer
-from mien.marks.watermark import tag_of
+from mien.marks.tags import tag_of
 
 Pixels = NDArray[np.uint8]
 

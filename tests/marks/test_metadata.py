@@ -10,7 +10,8 @@ from PIL import Image
 
 from mien.images.codec import decode, encode
 from mien.images.headers import OutputFormat
-from mien.marks.metadata import SOURCE_TYPE, ExifPolicy, insert, kept_exif, read_statement, xmp_packet
+from mien.marks.choices import ExifPolicy
+from mien.marks.metadata import SOURCE_TYPE, insert, kept_exif, read_statement, xmp_packet
 
 Pixels = NDArray[np.uint8]
 

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.marks.watermark import MAX_CHANCE, embed, find, tag_of
+from mien.marks.tags import tag_of
+from mien.marks.watermark import MAX_CHANCE, embed, find
 
 Pixels = NDArray[np.uint8]
 

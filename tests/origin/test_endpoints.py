@@ -21,7 +21,7 @@ from mien.images.codec import decode, encode
 from mien.marks.certificates import make_development_identity, read_development_identity
 from mien.marks.marking import Making, Marks, mark
 from mien.marks.provenance import Signer
-from mien.marks.watermark import tag_of
+from mien.marks.tags import tag_of
 from mien.origin.checkers import OriginCheckers
 from mien.resources import Resources
 from mien.tasks.models import Task

@@ -17,7 +17,7 @@ import mien
 from mien.http.principal import Principal
 from mien.images.codec import decode
 from mien.marks.origin import check
-from mien.marks.watermark import tag_of
+from mien.marks.tags import tag_of
 from mien.resources import Resources
 from mien.settings import load_settings
 from mien.storage import objects

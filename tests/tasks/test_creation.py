@@ -13,7 +13,7 @@ from mien.accounts.service import create_account
 from mien.billing import ledger
 from mien.errors import IdempotencyMismatch, InsufficientCredits, InvalidRequest, RateLimited
 from mien.http.principal import Limits, Principal
-from mien.marks import watermark
+from mien.marks.tags import tag_of
 from mien.resources import Resources
 from mien.storage import objects
 from mien.storage.addresses import signed_path
@@ -69,7 +69,7 @@ class TestCreate:
         }
         assert task.deadline_at - task.created_at == resources.settings.task_deadline
         assert (task.request_id, task.consent) == ("request-1", None)
-        assert task.tag == watermark.tag_of(task.id)
+        assert task.tag == tag_of(task.id)
         assert await inputs.load(resources, task.inputs) == {"image": b"target", "face_image": b"source"}
         woken = text("SELECT count(*) FROM procrastinate_jobs WHERE args->>'row_id' = :id")
         async with resources.sessions() as session:

@@ -23,7 +23,7 @@ from mien.errors import Timeout
 from mien.images.codec import decode, encode
 from mien.marks.certificates import Trust, make_development_identity, read_development_identity
 from mien.marks.origin import check
-from mien.marks.watermark import tag_of
+from mien.marks.tags import tag_of
 from mien.settings import load_settings
 from mien.tasks.engine_child import EngineDied
 from mien.tasks.engines import Engine, Engines, Marking, SwapRefused, SwapRequest

@@ -52,7 +52,7 @@ def _hold_statement() -> ReturningInsert[int]:
     return insert(entries).from_select(names, hold).returning(entries.c.id)
 
 
-def holding(reading: Select[Any]) -> Select[Any]:
+def holding(reading: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     """The statement by which `hold` reads something else as well, as it is before.
 
     To be made once: every task needs it, behind a lock.
@@ -71,7 +71,7 @@ async def hold(
     faces: int,
     *,
     price_per_face: int,
-    statement: Select[Any] = _HOLDING,
+    statement: Select[*tuple[Any, ...]] = _HOLDING,
 ) -> Sequence[Any]:
     """Take the price of a new task from the balance, and return what `statement` reads beside it (`holding`).
 
@@ -88,7 +88,8 @@ async def hold(
         "key_id": key_id,
         "faces": faces,
     }
-    *read, entry_id = (await session.execute(statement, values)).one()
+    found: Sequence[Any] = (await session.execute(statement, values)).one()
+    *read, entry_id = found
     if entry_id is None:
         raise await _insufficient(session, account_id, price, faces)
     return read

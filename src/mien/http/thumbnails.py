@@ -16,8 +16,6 @@ from starlette.responses import Response
 
 from mien.errors import NotFound, TaskError
 from mien.http.dependencies import Shared
-from mien.images.codec import DecodeLimits, decode, encode
-from mien.images.resize import shrink
 from mien.storage import addresses, objects
 
 router = APIRouter(include_in_schema=False)
@@ -77,6 +75,10 @@ async def _small(shared: Shared, key: str) -> bytes:
 
 
 def _made_small(data: bytes, max_pixels: int) -> bytes:
+    # Here, since an API process that is never asked needs no pixels.
+    from mien.images.codec import DecodeLimits, decode, encode
+    from mien.images.resize import shrink
+
     picture = decode(data, DecodeLimits(max_bytes=len(data), max_pixels=max_pixels))
     rgb, alpha = shrink(picture.rgb, picture.alpha, SIZE)
     return encode(rgb, "webp", alpha=alpha, quality=_QUALITY)

@@ -19,9 +19,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-TAG_BITS: Final = 48
+from mien.marks import tags
+
 _SYMBOLS: Final = 3
-_SYMBOL_BITS: Final = TAG_BITS // _SYMBOLS
+_SYMBOL_BITS: Final = tags.BITS // _SYMBOLS
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Decoded:
 
 def encode(tag: int, length: int, key: bytes) -> NDArray[np.float32]:
     """Return the word of `tag` (0 … 2^48 − 1): float32[length] of −1 and 1."""
-    if not 0 <= tag < 2**TAG_BITS:
-        raise ValueError(f"a tag has {TAG_BITS} bits, not {tag.bit_length()}")
+    if not 0 <= tag < 2**tags.BITS:
+        raise ValueError(f"a tag has {tags.BITS} bits, not {tag.bit_length()}")
     columns, signs = _code(length, key)
     word = np.empty(length, np.float32)
     for index in range(_SYMBOLS):
@@ -73,12 +74,12 @@ def chance(match: float, tries: int) -> float:
     exp(−z²/2), whatever r is (Hoeffding, "Probability Inequalities for Sums of Bounded Random Variables",
     1963, theorem 2). There are 2^48 words and `tries` decodings; the sum of all is the bound.
     """
-    return math.exp(min(0.0, TAG_BITS * math.log(2) + math.log(tries) - match**2 / 2))
+    return math.exp(min(0.0, tags.BITS * math.log(2) + math.log(tries) - match**2 / 2))
 
 
 def match_for(probability: float, tries: int) -> float:
     """Return the match whose `chance` is `probability`."""
-    return math.sqrt(2 * (TAG_BITS * math.log(2) + math.log(tries) - math.log(probability)))
+    return math.sqrt(2 * (tags.BITS * math.log(2) + math.log(tries) - math.log(probability)))
 
 
 @lru_cache(maxsize=4)

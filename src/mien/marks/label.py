@@ -1,20 +1,15 @@
 """A small visible label that says in words what the other marks say to machines."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Box = tuple[float, float, float, float]
+from mien.marks.choices import Language
 
-# fmt: off
-Language = Literal[
-    "bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "ja", "lt", "lv", "nl",
-    "pl", "pt", "ro", "sk", "sl", "sv", "uk", "zh",
-]
-# fmt: on
+Box = tuple[float, float, float, float]
 
 TEXTS: Final[Mapping[Language, str]] = {
     "bg": "Редактирано с ИИ",

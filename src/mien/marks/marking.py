@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from mien.images.codec import encode
 from mien.images.headers import OutputFormat
 from mien.marks import metadata, watermark
+from mien.marks.choices import ExifPolicy
 from mien.marks.label import Box, draw_label
-from mien.marks.metadata import ExifPolicy
 from mien.marks.provenance import Signer, sign
+from mien.marks.tags import tag_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def mark(
     if marks.label:
         rgb, alpha = draw_label(rgb, alpha, marks.label, face_boxes)
     if marks.watermark:
-        rgb = watermark.embed(rgb, watermark.tag_of(making.task_id), marks.watermark_key)
+        rgb = watermark.embed(rgb, tag_of(making.task_id), marks.watermark_key)
 
     data = encode(rgb, format, alpha=alpha, quality=quality)
 

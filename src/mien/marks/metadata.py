@@ -10,14 +10,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
-from typing import Final, Literal
+from typing import Final
 from xml.sax.saxutils import quoteattr
 
 from PIL import Image
 
 from mien.images.headers import OutputFormat
-
-ExifPolicy = Literal["drop", "keep", "keep-with-gps"]
+from mien.marks.choices import ExifPolicy
 
 SOFTWARE: Final = "Mien"
 

@@ -8,7 +8,7 @@ from mien.images.codec import decode
 from mien.images.headers import DecodeLimits
 from mien.marks import metadata, provenance, watermark
 from mien.marks.certificates import NOBODY, Trust
-from mien.marks.provenance import SignatureState
+from mien.marks.choices import SignatureState
 from mien.marks.watermark import Watermark
 
 

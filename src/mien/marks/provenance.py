@@ -23,9 +23,8 @@ from mien.errors import SetupError
 from mien.images.containers import read_container
 from mien.images.headers import OutputFormat
 from mien.marks.certificates import NOBODY, SigningIdentity, Trust
+from mien.marks.choices import SignatureState
 from mien.marks.metadata import SOFTWARE, SOURCE_TYPE
-
-SignatureState = Literal["valid", "untrusted", "invalid", "absent"]
 
 _MIME: Final = {
     "jpg": "image/jpeg",

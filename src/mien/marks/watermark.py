@@ -4,7 +4,6 @@ It carries a tag of 48 bits. How it's made is told in `pattern`, how it's found 
 and why it isn't found where it isn't in `codeword`. `docs/marks.md` has what it survives, measured.
 """
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -44,14 +43,6 @@ class Watermark:
     tag: int
     chance: float
     key: int = 0
-
-
-def tag_of(task_id: str) -> int:
-    """Return the tag that stands for a task: 48 bits of the SHA-256 of its id.
-
-    Of a million tasks two share a tag with a probability of 0.2 %.
-    """
-    return int.from_bytes(hashlib.sha256(task_id.encode()).digest()[: codeword.TAG_BITS // 8])
 
 
 def embed(rgb: NDArray[np.uint8], tag: int, key: bytes = b"") -> NDArray[np.uint8]:

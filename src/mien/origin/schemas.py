@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.http.answers import Answer
-from mien.marks.provenance import SignatureState
+from mien.marks.choices import SignatureState
 from mien.tasks.requests import Picture
 
 Verdict = Literal["this_service", "mien", "claimed", "no_evidence"]

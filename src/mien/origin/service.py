@@ -2,15 +2,17 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mien.http.principal import Principal
-from mien.marks.origin import Origin
 from mien.origin.checkers import OWN_KEY, OriginCheckers
 from mien.origin.schemas import OriginData, SignatureFound, Verdict, WatermarkFound
 from mien.resources import Resources
 from mien.tasks import queries
 from mien.tasks.models import Task
+
+if TYPE_CHECKING:
+    from mien.marks.origin import Origin
 
 _LEAST_CHANCE: Final = 1e-30
 """It may be computed as less, or as none at all, but then other errors are likelier."""
@@ -45,12 +47,12 @@ async def check(
     )
 
 
-def _own_tags(origin: Origin) -> set[int]:
+def _own_tags(origin: "Origin") -> set[int]:
     """Tags that nobody else could have put there. Without a key anybody can, who has read a task's id."""
     return {found.tag for found in origin.watermarks if found.key == OWN_KEY}
 
 
-def _verdict(origin: Origin) -> Verdict:
+def _verdict(origin: "Origin") -> Verdict:
     if (origin.signed_here and origin.manifest) or _own_tags(origin):
         return "this_service"
     if (origin.signature == "valid" and origin.manifest) or origin.watermarks:
@@ -58,13 +60,13 @@ def _verdict(origin: Origin) -> Verdict:
     return "claimed" if origin.made_by_mien else "no_evidence"
 
 
-def _made_at(origin: Origin, tasks: Sequence[Task]) -> datetime | None:
+def _made_at(origin: "Origin", tasks: Sequence[Task]) -> datetime | None:
     if origin.time_stamped or not tasks:
         return origin.when
     return tasks[0].completed_at
 
 
-def _watermarks(origin: Origin, known: Collection[int]) -> list[WatermarkFound]:
+def _watermarks(origin: "Origin", known: Collection[int]) -> list[WatermarkFound]:
     own = _own_tags(origin)
     return [
         WatermarkFound(

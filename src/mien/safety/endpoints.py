@@ -13,7 +13,6 @@ from mien.http.clients import ClientAddress
 from mien.http.dependencies import RequestId, Shared, path_id
 from mien.http.errors import error_answers, refusal_of_picture
 from mien.safety import registry
-from mien.safety.likeness import combine
 from mien.safety.schemas import DoNotSwapRequest, NewListedFaceAnswer, body_of, unfold
 
 DO_NOT_SWAP = "/api/v1/do-not-swap"
@@ -46,6 +45,8 @@ async def read_face(reader: FaceReader, pictures: Sequence[bytes], request_id: s
 
     Raises `InvalidRequest` and `PayloadTooLarge` for the picture at fault, and `Unavailable`.
     """
+    from mien.safety.likeness import combine  # an API process that is never asked needs no arrays
+
     log = {"request_id": request_id}
     try:
         async with reader.place():

@@ -9,7 +9,7 @@ from uuid import uuid4
 from mien.billing import ledger
 from mien.errors import InvalidRequest
 from mien.http.principal import Principal
-from mien.marks import watermark
+from mien.marks.tags import tag_of
 from mien.resources import Resources
 from mien.safety import trail
 from mien.tasks import idempotency, inputs, limits, queries
@@ -67,7 +67,7 @@ async def create(
         "stage": State.QUEUED.value,
         "parameters": wanted.parameters(),
         "inputs": kept,
-        "tag": watermark.tag_of(task_id),
+        "tag": tag_of(task_id),
         "consent": wanted.consent,
         "client": trail.client_digest(resources, client) if client else None,
         "labels": wanted.metadata or {},

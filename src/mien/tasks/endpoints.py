@@ -125,7 +125,7 @@ async def create_face_swap(
     task = created.task
     if wait := preferred_wait(prefer):
         response.headers["Preference-Applied"] = f"wait={wait}"
-        task = await watch.wait_for_end(task, wait)
+        task = await watch.wait_for_end(task.id, wait) or task
     return task_answer(shared, task) if task.has_ended else accepted_answer(task)
 
 
@@ -161,7 +161,10 @@ async def read_task(
 ) -> TaskAnswer:
     """How a task stands. A task that failed is answered with 200 as well; `data.error` says why."""
     task = await service.find(shared, account_id, task_id)
-    return task_answer(shared, await watch.wait_for_end(task, wait))
+    if wait and not task.has_ended:
+        del task  # so that who waits holds little
+        task = await watch.wait_for_end(task_id, wait) or await service.find(shared, account_id, task_id)
+    return task_answer(shared, task)
 
 
 @router.post(

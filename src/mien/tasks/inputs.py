@@ -16,7 +16,6 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.errors import ImageTooLarge, ImageUnreachable, InvalidRequest, PayloadTooLarge
-from mien.images.fetch import FetchPolicy, fetch
 from mien.resources import Resources
 from mien.settings import Settings
 from mien.storage import addresses, objects, samples
@@ -177,7 +176,7 @@ def _place(parts: SplitResult) -> tuple[str | None, int | None]:
 async def _load(resources: Resources, field: str, source: Source) -> bytes:
     match source.kind:
         case "address":
-            return await fetch(source.value, _policy(resources.settings), param=field)
+            return await _fetch(resources.settings, field, source.value)
         case "sample":
             if path := samples.sample(source.value):
                 return await asyncio.to_thread(path.read_bytes)
@@ -187,9 +186,12 @@ async def _load(resources: Resources, field: str, source: Source) -> bytes:
     raise ImageUnreachable(f"`{field}` has expired since the task was created. Send it again.", param=field)
 
 
-def _policy(settings: Settings) -> FetchPolicy:
-    return FetchPolicy(
+async def _fetch(settings: Settings, field: str, address: str) -> bytes:
+    from mien.images.fetch import FetchPolicy, fetch  # an API process hardly ever fetches
+
+    policy = FetchPolicy(
         allowed_networks=settings.fetch_allowed_networks,
         max_bytes=settings.max_image_bytes,
         deadline=settings.fetch_timeout.total_seconds(),
     )
+    return await fetch(address, policy, param=field)

@@ -38,7 +38,7 @@ TODAY: Final[CTE] = _COUNT_TODAY.cte("today")
 """Counts a task of today for `subject`, and locks the row until the commit, which should come soon; with the
 column `created`, which counts this one, too."""
 
-IN_FLIGHT: Final[Select[tuple[int, int]]] = select(
+IN_FLIGHT: Final[Select[int, int]] = select(
     func.count(), func.count().filter(_TASKS.c.key_id == bindparam("key_id", type_=Uuid))
 ).where(
     _TASKS.c.account_id == bindparam("account_id", type_=Uuid),

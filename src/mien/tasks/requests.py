@@ -20,8 +20,7 @@ from pydantic import (
 from mien.errors import ImageInvalid, InvalidRequest
 from mien.images.data_uri import decode_data_uri
 from mien.images.headers import OutputFormat
-from mien.marks.label import Language
-from mien.marks.metadata import ExifPolicy
+from mien.marks.choices import ExifPolicy, Language
 
 MAX_ADDRESS: Final = 4096  # characters
 MAX_FACE_PICTURES: Final = 20

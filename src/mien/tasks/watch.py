@@ -56,15 +56,18 @@ class Watch:
             if not self._waiting[task_id]:
                 del self._waiting[task_id]
 
-    async def wait_for_end(self, task: Task, seconds: float) -> Task:
-        """The task once it has ended, or as it is after `seconds`."""
-        if task.has_ended or seconds <= 0:
-            return task
-        with self.changes(task.id) as changes, suppress(TimeoutError):
+    async def wait_for_end(self, task_id: str, seconds: float) -> Task | None:
+        """The task once it has ended; None if it hasn't within `seconds`.
+
+        Meanwhile nothing of it is held: many may be waiting.
+        """
+        with self.changes(task_id) as changes, suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not task.has_ended and (newer := await changes.get()):
-                    task = newer
-        return task
+                while task := await changes.get():
+                    if task.has_ended:
+                        return task
+                    del task  # before the next is waited for
+        return None
 
     def close(self) -> None:
         """Let everybody go who waits, since this process is to end."""

@@ -1,27 +1,29 @@
 """The schema's history, and the one way to bring a database up to date.
 
 Revisions in `versions/` are written by hand; a test compares their result with the tables' declarations. The
-tables of Procrastinate come from the SQL that it ships.
+tables of Procrastinate come from the SQL that it ships. Whether a database is up to date is told without the
+two libraries: API processes ask that, and have no other use for them.
 """
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from mien.database.migrations import job_tables
 from mien.errors import SetupError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 logger = structlog.get_logger(__name__)
 
+_FOLDER = Path(__file__).parent
 _PATIENCE = 30.0  # seconds
 _POLL = 1.0  # seconds
 # Any number that nobody else takes in this database.
@@ -37,6 +39,8 @@ def migrate(url: str) -> None:
     with _reach(url) as connection, connection.begin():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         if not is_current(connection):
+            from alembic import command
+
             job_tables.update(connection)
             config = _config()
             config.attributes["connection"] = connection
@@ -89,17 +93,20 @@ def is_current(connection: Connection) -> bool:
 
     Raises `SetupError` if a newer Mien was here.
     """
-    scripts = ScriptDirectory.from_config(_config())
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in scripts.walk_revisions()}
+    known = sorted(path.name.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*_*.py"))
+    current = None
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")):
+        current = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if current is not None and current not in known:
         raise SetupError(
             "The database was last used by a newer version of Mien: run that version or a later one."
         )
-    return current == scripts.get_current_head() and job_tables.are_current(connection)
+    return current == known[-1] and job_tables.are_current(connection)
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     return config

@@ -4,9 +4,9 @@ A comment on its main table names the last of the migration files that they have
 """
 
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
-from procrastinate.schema import SchemaManager
 from sqlalchemy import Connection, text
 
 
@@ -18,6 +18,8 @@ def are_current(connection: Connection) -> bool:
 
 def update(connection: Connection) -> None:
     """Make the tables of the installed version, or bring older ones up to it."""
+    from procrastinate.schema import SchemaManager
+
     files, seen = _files(), _seen(connection)
     # All at once for a new database: PostgreSQL before 17 can't run through their history in one transaction.
     wanting = (
@@ -31,7 +33,11 @@ def update(connection: Connection) -> None:
 
 
 def _files() -> list[Path]:
-    return sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    """The library's migrations, found without importing it."""
+    spec = find_spec("procrastinate")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named 'procrastinate'", name="procrastinate")
+    return sorted((Path(spec.origin).parent / "sql/migrations").glob("*.sql"))
 
 
 def _seen(connection: Connection) -> str | None:

@@ -10,7 +10,7 @@ down_revision = "0006"
 def upgrade() -> None:
     op.add_column("tasks", sa.Column("consent", sa.String()))
     op.add_column("tasks", sa.Column("tag", sa.BigInteger()))
-    # What mien.marks.watermark.tag_of makes of an id.
+    # What mien.marks.tags.tag_of makes of an id.
     op.execute(
         """
         UPDATE tasks SET
