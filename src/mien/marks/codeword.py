@@ -93,14 +93,18 @@ def _code(length: int, key: bytes) -> tuple[NDArray[np.uint16], NDArray[np.float
 
 def _walsh_hadamard(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return Σ_c values[c]·(−1)^|c & s| for all s: the fast transform, for the high and the low half of the
-    bits one after the other, which keeps what is added next to each other in memory."""
+    bits one after the other, which keeps what is added next to each other in memory. `values` is overwritten.
+    """
     side = 2 ** (_SYMBOL_BITS // 2)
-    rows = values.reshape(side, side)
+    now, then = values, np.empty_like(values)
     for _ in range(2):
-        half = 1
-        while half < side:
-            pairs = rows.reshape(-1, 2, half, side)
-            rows = np.stack((pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]), axis=1)
+        half = side
+        while half < side * side:
+            pairs, sums = now.reshape(-1, 2, half), then.reshape(-1, 2, half)
+            np.add(pairs[:, 0], pairs[:, 1], out=sums[:, 0])
+            np.subtract(pairs[:, 0], pairs[:, 1], out=sums[:, 1])
+            now, then = then, now
             half *= 2
-        rows = np.ascontiguousarray(rows.reshape(side, side).T)
-    return rows.reshape(-1)
+        np.copyto(then.reshape(side, side), now.reshape(side, side).T)
+        now, then = then, now
+    return now
