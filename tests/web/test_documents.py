@@ -1,6 +1,7 @@
 """The manual and the reference."""
 
 import json
+import re
 
 import httpx
 import pytest
@@ -32,6 +33,16 @@ class TestMarkdown:
         part = documents.part("", "errors", "tasks-that-fail")
         assert "no_face_found" in part
         assert "unsupported_media_type" not in part
+
+
+async def test_every_picture_that_a_page_shows_is_sent_as_what_it_is(visitor: httpx.AsyncClient) -> None:
+    bodies = [str(document.body) for document in documents.documents("").values()]
+    shown = {picture for body in bodies for picture in re.findall(r'<img src="([^"]+)"', body)}
+    assert {path.rpartition(".")[2] for path in shown} == {"jpg", "svg"}
+    for path in shown:
+        answer = await visitor.get(path)
+        kind = "image/svg+xml" if path.endswith(".svg") else "image/jpeg"
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind), path
 
 
 class TestSearch:

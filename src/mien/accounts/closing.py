@@ -28,14 +28,8 @@ async def close(session: AsyncSession, account_id: UUID, *, by_operator: bool) -
     """
     if account_id == DEMO_ACCOUNT:
         raise Conflict("This is the account of visitors who try the service. Disable it instead.")
-    # In their order: of two administrators who leave at the same moment, one is the last.
-    administrators = select(Account.id).where(Account.is_administrator, Account.disabled_at.is_(None))
-    remaining = (await session.scalars(administrators.order_by(Account.id).with_for_update())).all()
-    if remaining == [account_id]:
-        raise Conflict(
-            "This is the last administrator's account. Make somebody else an administrator first (`mien "
-            "accounts create --administrator`)."
-        )
+    if await session.scalar(select(Account.is_administrator).where(Account.id == account_id)):
+        await _check_not_last(session, account_id)
     # From here on, whoever adds something to the account waits, and is then refused.
     account = await session.scalar(
         select(Account)
@@ -60,6 +54,18 @@ async def close(session: AsyncSession, account_id: UUID, *, by_operator: bool) -
     await session.flush()
     if by_operator:
         await audit_log.write(session, None, Act.ACCOUNT_DELETED, account_id=account_id)
+
+
+async def _check_not_last(session: AsyncSession, account_id: UUID) -> None:
+    """Raises `Conflict` for the only administrator's account."""
+    # In their order: of two administrators who leave at the same moment, one is the last.
+    administrators = select(Account.id).where(Account.is_administrator, Account.disabled_at.is_(None))
+    remaining = (await session.scalars(administrators.order_by(Account.id).with_for_update())).all()
+    if remaining == [account_id]:
+        raise Conflict(
+            "This is the last administrator's account. Make somebody else an administrator first (`mien "
+            "accounts create --administrator`)."
+        )
 
 
 async def unerased(session: AsyncSession) -> Sequence[UUID]:
