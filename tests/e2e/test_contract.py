@@ -1,5 +1,6 @@
 """The OpenAPI document is the truth: a tour of a running service, then schemathesis for all the rest."""
 
+import base64
 import json
 import re
 import subprocess
@@ -60,6 +61,7 @@ REFUSED = {
     "POST /api/v1/do-not-swap": "pictures that show no face",
     "POST /api/v1/keys": "an end in the past",
     "POST /api/v1/orders": "a pack that isn't sold",
+    "POST /api/v1/images/tools/check-origin": "a picture that can't be fetched, or is none",
     "POST /api/v1/images/tools/face-detect": "a picture that can't be fetched, or is none",
     "POST /api/v1/images/tools/face-swap": "no JSON in a form's `swaps`, a known Idempotency-Key",
     "POST /api/v1/uploads": "a file that is no picture",
@@ -151,11 +153,12 @@ class Tour:
 
     def protect_faces(self) -> None:
         """Put two faces on the list, and take them off again."""
-        picture = {"images": (SAMPLES / "man.jpg").read_bytes()}
-        mine = self.ask("POST /api/v1/do-not-swap", files=picture, headers={})
+        picture = base64.b64encode((SAMPLES / "man.jpg").read_bytes()).decode()
+        pictures = {"images": [f"data:image/jpeg;base64,{picture}"]}
+        mine = self.ask("POST /api/v1/do-not-swap", json=pictures, headers={})
         secret = {"X-Removal-Secret": mine["removal_secret"]}
         self.ask("DELETE /api/v1/do-not-swap/{face_id}", ids=mine, headers=secret)
-        theirs = self.ask("POST /api/v1/admin/do-not-swap", files=picture)
+        theirs = self.ask("POST /api/v1/admin/do-not-swap", json=pictures)
         self.ask("DELETE /api/v1/admin/do-not-swap/{face_id}", ids=theirs)
 
 
