@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -286,6 +288,35 @@ class TestSeveralFaces:
         )
         task = await swap(person)
         assert sorted(task["report"]["pictures"]) == [0, 1]
+
+    async def test_the_code_that_is_shown_sends_the_same(self, person: Person, tmp_path: Path) -> None:
+        page = person.page
+        await person.sign_up()
+        key = await person.make_key()
+        await page.get_by_role("button", name="Sign out").first.click()
+        await page.wait_for_url(f"{person.address}/")
+        await person.go("/try")
+        await page.get_by_label("API key").fill(key)
+        (tmp_path / "two.jpg").write_bytes(two_people())
+        (tmp_path / "it's me.jpg").write_bytes((SAMPLES / "man.jpg").read_bytes())
+        await page.locator("#image-file").set_input_files(tmp_path / "two.jpg")
+        await page.get_by_label("Change several faces at once").check()
+        await page.locator("[data-slot=image] .face").nth(1).click()
+        first, second = (page.locator("[data-slot=face_image]").nth(number) for number in (0, 1))
+        await first.locator("[data-file]").set_input_files(tmp_path / "it's me.jpg")
+        await first.locator("[data-more]").set_input_files(tmp_path / "it's me.jpg")
+        await second.locator("[data-sample=woman]").click()
+        await page.get_by_label("The people in these pictures agree").check()
+        code = {name: await page.locator(f"[data-code={name}]").text_content() for name in ("curl", "python")}
+        for command in (["sh", "-c", code["curl"]], [sys.executable, "-c", code["python"]]):
+            ended = await asyncio.to_thread(
+                subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert "_faceswap" in ended.stdout, ended.stdout + ended.stderr
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(headers=headers) as client:
+            tasks = (await client.get(f"{person.address}/api/v1/tasks")).json()["data"]["tasks"]
+        assert [task["credits"]["held"] + task["credits"]["charged"] for task in tasks] == [6, 6]
 
     @pytest.mark.parametrize("way", WAYS)
     async def test_it_fits_and_can_be_used_by_everybody(

@@ -52,7 +52,7 @@ if (keyInput) {
     } catch {
       // It stays in the field.
     }
-    for (const slot of allSlots()) slot.look();
+    for (const slot of allSlots()) if (!slot.picture?.faces) slot.look();
     update();
   });
 }
