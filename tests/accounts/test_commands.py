@@ -86,6 +86,11 @@ class TestCreate:
         create("ada@example.com", "--administrator", "--name", "Ada")
         assert accounts()["ada@example.com"]["name"] == "Ada"
 
+    @pytest.mark.parametrize("name", ["x" * 101, "two\nlines"])
+    def test_an_odd_name_is_refused(self, name: str) -> None:
+        options = ("--password-stdin", "--name", name)
+        assert mien("create", "ada@example.com", *options, input=f"{PASSWORD}\n").exit_code == 2
+
     def test_an_address_has_one_account(self) -> None:
         create("ada@example.com")
         again = mien("create", "ada@example.com", "--password-stdin", input=f"{PASSWORD}\n")

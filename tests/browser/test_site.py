@@ -32,8 +32,8 @@ PAGES = {
     "check-origin": "/check-origin",
     "sign-up": "/sign-up",
     "sign-in": "/sign-in",
-    "reset-password": "/reset-password",
     "new-password": "/reset-password#token",
+    "reset-password": "/reset-password",
     "missing": "/nothing",
 }
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}

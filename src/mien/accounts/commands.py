@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mien.accounts import audit_log, invites, passwords, people, service
 from mien.accounts.models import Account, Act
-from mien.accounts.schemas import AccountData, Email, NewPassword, account_data
+from mien.accounts.schemas import AccountData, Email, Name, NewPassword, account_data
 from mien.errors import NotFound
 from mien.options import data_dir_option
 from mien.resources import Resources, run_once
@@ -42,6 +42,7 @@ def group() -> None:
 def create(email: str, name: str, administrator: bool, password_stdin: bool, data_dir: str | None) -> None:
     """Make an account for the person with the e-mail address EMAIL."""
     address = _checked(TypeAdapter(Email), email, "EMAIL")
+    name = _checked(TypeAdapter(Name), name, "--name") if name else ""
     password = _checked(TypeAdapter(NewPassword), _read_password(password_stdin), "password")
 
     async def make(resources: Resources) -> Account:
