@@ -93,6 +93,14 @@ def test_a_full_beard_is_kept_and_shaven_chins_are_not(swapped: Callable[[int, i
     assert {target for target in (1, 2, 5, 6, 9) if swapped(3, target).report.beard_kept} == {5}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sources_beard_is_whole_down_to_the_jaw(photo: Photos, network: Network, kind: str) -> None:
+    picture, face = photo(5, kind)
+    found = find_source_occlusion(Pyramid(picture), face.landmarks, network)
+    assert found.beard.max() > 0.9
+    assert found.covers[found.beard > 0.6].max() == 0
+
+
 def test_a_mole_is_no_cover(photo: Photos, network: Network) -> None:
     picture, face = photo(6, "amateur_selfie")
     picture = picture.copy()

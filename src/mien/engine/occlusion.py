@@ -124,10 +124,11 @@ def find_covering(scene: Scene, source: Occlusion, source_points: Float, network
 
 def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
     """`find_occlusion` with wider covers: of a source nothing is lost where a little more is thought hidden;
-    the rim of a fringe would show."""
+    the rim of a fringe would show. A beard hides nothing, however near it is to what lies beyond the jaw."""
     found = find_occlusion(picture, points, network)
     wide = cv2.dilate(smoothstep(found.covers, *DOUBT).astype(np.float32), np.ones((RIM, RIM), np.uint8))
-    return replace(found, covers=np.asarray(cv2.blur(wide, (3, 3)), np.float32))
+    shaven = 1 - smoothstep(found.beard, *DOUBT)
+    return replace(found, covers=np.asarray(cv2.blur(wide, (3, 3)) * shaven, np.float32))
 
 
 def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
