@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from mien.accounts.models import Account
 from mien.errors import NoFaceFound
+from mien.privacy import deletion
 from mien.resources import Resources
 from mien.settings import Settings
 from mien.tasks import endings, queries
@@ -45,6 +46,17 @@ async def forget(resources: Resources, worker: Any) -> None:
 
 
 class TestAccounts:
+    async def test_a_deleted_one_is_shown_as_that_and_stays_so(
+        self, person: Signed, resources: Resources
+    ) -> None:
+        admin, ben = await person(is_administrator=True), await person()
+        await deletion.delete(resources, ben.account_id)
+        here = f"/administration/accounts/{ben.account_id}"
+        page = await admin.read(here)
+        assert ("Deleted account" in page, "Enable" in page, ben.email in page) == (True, False, False)
+        refused = await admin.send(f"{here}/disable", enable="yes")
+        assert (refused.status_code, "can&#39;t be undone" in refused.text) == (409, True)
+
     async def test_disables_and_enables(self, person: Signed) -> None:
         admin, ben = await person(is_administrator=True), await person()
         here = f"/administration/accounts/{ben.account_id}"
