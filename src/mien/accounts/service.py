@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from sqlalchemy import String, bindparam, cast, func, or_, select, text, update
@@ -13,6 +13,7 @@ from mien.accounts import audit_log
 from mien.accounts.demo import DEMO_ACCOUNT
 from mien.accounts.models import Account, Act, ApiKey
 from mien.accounts.tokens import digest, new_token
+from mien.database.connection import table_of
 from mien.database.paging import Page, read_page
 from mien.errors import Conflict, NotFound, PermissionDenied
 from mien.http.principal import Limits, Principal
@@ -25,15 +26,43 @@ _PREFIX_LENGTH = 12
 # Often enough for a page that shows it; a write for each request would be a burden.
 _LAST_USED_PRECISION = timedelta(minutes=1)
 
-# Made once, since nearly every request asks.
+
+class Limited(Protocol):
+    """What has limits of its own, or none where they are None: an account, or a key."""
+
+    @property
+    def requests_per_minute(self) -> int | None: ...
+    @property
+    def tasks_in_flight(self) -> int | None: ...
+    @property
+    def tasks_per_day(self) -> int | None: ...
+
+
+class OwnLimits(NamedTuple):
+    """The same, as it's read for nearly every request."""
+
+    requests_per_minute: int | None
+    tasks_in_flight: int | None
+    tasks_per_day: int | None
+
+
+# Made once, and without the ORM, since nearly every request asks.
+_KEYS, _ACCOUNTS = table_of(ApiKey), table_of(Account)
 _WHOSE_KEY: Final = (
-    select(ApiKey, Account)
-    .join(Account, Account.id == ApiKey.account_id)
+    select(
+        _KEYS.c.id,
+        _KEYS.c.account_id,
+        _KEYS.c.last_used_at,
+        _KEYS.c.expires_at,
+        _ACCOUNTS.c.is_administrator,
+        *(table.c[name] for table in (_ACCOUNTS, _KEYS) for name in OwnLimits._fields),
+    )
+    .join_from(_KEYS, _ACCOUNTS)
     .where(
-        ApiKey.key_hash == bindparam("key_hash"),
-        ApiKey.revoked_at.is_(None),
-        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
-        Account.disabled_at.is_(None),
+        _KEYS.c.key_hash == bindparam("key_hash"),
+        _KEYS.c.revoked_at.is_(None),
+        or_(_KEYS.c.expires_at.is_(None), _KEYS.c.expires_at > func.now()),
+        _ACCOUNTS.c.disabled_at.is_(None),
     )
 )
 
@@ -133,7 +162,7 @@ async def change_limits(
     return account
 
 
-def account_limits(settings: Settings, account: Account) -> Limits:
+def account_limits(settings: Settings, account: Limited) -> Limits:
     """The account's own limits, and the settings' where it has none."""
     return Limits(
         requests_per_minute=account.requests_per_minute or settings.requests_per_minute,
@@ -222,15 +251,16 @@ async def authenticate(session: AsyncSession, settings: Settings, key: str) -> P
     found = (await session.execute(_WHOSE_KEY, {"key_hash": digest(key)})).one_or_none()
     if found is None:
         return None
-    api_key, account = found
-    if api_key.last_used_at is None or api_key.last_used_at < datetime.now(UTC) - _LAST_USED_PRECISION:
-        await session.execute(update(ApiKey).where(ApiKey.id == api_key.id).values(last_used_at=func.now()))
+    key_id, account_id, last_used_at, expires_at, is_administrator, *own = found
+    account, api_key = OwnLimits(*own[:3]), OwnLimits(*own[3:])
+    if last_used_at is None or last_used_at < datetime.now(UTC) - _LAST_USED_PRECISION:
+        await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=func.now()))
     limits = key_limits(settings, account, api_key)
-    is_restricted = limits is not None or api_key.expires_at is not None
+    is_restricted = limits is not None or expires_at is not None
     return Principal(
-        account_id=account.id,
-        key_id=api_key.id,
-        is_administrator=account.is_administrator and not is_restricted,
+        account_id=account_id,
+        key_id=key_id,
+        is_administrator=is_administrator and not is_restricted,
         limits=account_limits(settings, account),
         key_limits=limits,
         is_restricted=is_restricted,
@@ -246,7 +276,7 @@ def check_unrestricted(caller: Principal) -> None:
         )
 
 
-def key_limits(settings: Settings, account: Account, key: ApiKey) -> Limits | None:
+def key_limits(settings: Settings, account: Limited, key: Limited) -> Limits | None:
     """The key's own limits, nowhere above the account's; None if it has none."""
     if not (key.requests_per_minute or key.tasks_in_flight or key.tasks_per_day):
         return None
