@@ -40,6 +40,7 @@ from mien.marks.certificates import (
     read_development_identity,
 )
 from mien.marks.marking import Making, Marks, mark
+from mien.marks.tags import tag_of
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels], bytes]
@@ -142,7 +143,7 @@ CHANGES: dict[str, Change] = {
 def quality() -> None:
     ratios, similarities = [], []
     for name, rgb in pictures():
-        marked = watermark.embed(rgb, watermark.tag_of(name))
+        marked = watermark.embed(rgb, tag_of(name))
         error = marked.astype(np.float32) - rgb
         ratios.append(10 * np.log10(255**2 / float((error**2).mean())))
         similarities.append(ssim(rgb, marked))
@@ -174,7 +175,7 @@ def survival(identity: SigningIdentity) -> None:
     count = 0
     for name, rgb in pictures():
         count += 1
-        tag = watermark.tag_of(name)
+        tag = tag_of(name)
         making = Making(name, datetime.now(UTC), "benchmark", target=b"", faces=[])
         file = mark(rgb, "png", making, Marks(signing=provenance.Signer.of(identity)))
         marked = decode(file).rgb

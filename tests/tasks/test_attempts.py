@@ -6,20 +6,23 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
+from tests.time_stamping import time_stamp_authority
 
 import mien
 from mien.http.principal import Principal
 from mien.images.codec import decode
+from mien.marks.certificates import Trust
 from mien.marks.origin import check
 from mien.marks.tags import tag_of
-from mien.resources import Resources
-from mien.settings import load_settings
+from mien.resources import Resources, open_resources
+from mien.settings import Settings, load_settings
 from mien.storage import objects
 from mien.tasks import creation, inputs, queries, service
 from mien.tasks.attempts import attempt, give_back
@@ -111,6 +114,24 @@ async def test_a_swap_is_stored_named_by_its_row_and_its_inputs_are_gone(
     assert task.reports and task.reports[0]["faces"] >= 1
     assert task.started_at and task.completed_at
     assert task.created_at <= task.started_at <= task.completed_at
+
+
+async def test_a_result_is_time_stamped_by_the_authority_that_the_settings_name(
+    settings: Settings, engines: Engines, create: Create, reread: ByTask
+) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
+    with time_stamp_authority(at) as authority:
+        address = {"time_stamp_authority": authority.address}
+        resources = open_resources(settings.model_copy(update=address))
+        task = await create(TARGET, SOURCE)
+        await attempt(resources, engines, uuid4(), task.id)
+    task = await reread(task)
+    assert task.result_key
+    file = await objects.read(resources.store, task.result_key)
+    await resources.close()
+    origin = check(file, trust=Trust.of(resources.identity, authority.certificate))
+    assert (origin.signed_here, origin.time_stamped, origin.when) == (True, True, at)
+    assert len(authority.stamped) == 1
 
 
 async def test_both_addresses_are_fetched_at_the_same_time(

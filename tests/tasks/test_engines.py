@@ -102,6 +102,24 @@ async def test_a_result_is_marked_and_signed_without_the_engine_having_the_key(e
     assert [each.tag for each in origin.watermarks] == [tag_of("0190_faceswap")]
 
 
+async def test_the_watermarks_key_reaches_the_picture_and_nothing_else(
+    engines: Engines, capfd: pytest.CaptureFixture[str]
+) -> None:
+    key = b"a key that nobody else has, ever"
+    marking = Marking("0190_faceswap", datetime.now(UTC), watermark=True, identity=None, watermark_key=key)
+    async with engines.take() as engine:
+        marked = await engine.swap(replace(REQUEST, marking=marking), LIMIT, ignore)
+        environment = Path(f"/proc/{engine.process.pid}/environ")
+        arguments = Path(f"/proc/{engine.process.pid}/cmdline")
+        seen = [file.read_text() for file in (environment, arguments) if file.exists()]
+    assert check(marked.picture).watermarks == ()
+    (found,) = check(marked.picture, watermark_keys=[key]).watermarks
+    assert found.tag == tag_of("0190_faceswap")
+    for text in (*seen, repr(marking), *capfd.readouterr()):
+        assert key.hex() not in text
+        assert key.decode() not in text
+
+
 async def test_a_result_is_labelled_away_from_faces_and_keeps_the_exif_that_is_asked_for(
     engines: Engines,
 ) -> None:
