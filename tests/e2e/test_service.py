@@ -25,6 +25,7 @@ import pytest
 from mien import FaceSwapper
 from mien.images.codec import decode
 from mien.marks import watermark
+from mien.marks.tags import tag_of
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +35,7 @@ TARGET = (PEOPLE / "P001" / "assets" / "studio_portrait.jpg").read_bytes()
 SOURCE = (PEOPLE / "P004" / "assets" / "amateur_selfie.jpg").read_bytes()
 
 FACE_SWAP = "/api/v1/images/tools/face-swap"
+WATERMARK_KEY = "a key that tests may know, and that nobody else uses"
 PATIENCE = 60.0  # seconds; a busy machine is no failure
 
 
@@ -70,6 +72,7 @@ class Service:
             "MIEN_WORKER_HEARTBEAT": "0.3s",
             "MIEN_WORKER_TIMEOUT": "1.5s",
             "MIEN_LOG_FORMAT": "json",
+            "MIEN_WATERMARK_KEY": WATERMARK_KEY,
             "MIEN_REQUESTS_PER_MINUTE": "1000000",  # it is polled without mercy
         }
         with self.log_file.open("ab") as log:
@@ -205,7 +208,7 @@ def test_only_the_face_is_changed(service: Service) -> None:
     result = decode(httpx.get(task["image_url"]).content).rgb
     assert result.shape == target.shape == (task["output"]["height"], task["output"]["width"], 3)
     again = FaceSwapper(threads=1).swap(target, source).image
-    assert np.array_equal(result, watermark.embed(again, watermark.tag_of(task["task_id"])))
+    assert np.array_equal(result, watermark.embed(again, tag_of(task["task_id"]), WATERMARK_KEY.encode()))
     difference = np.abs(again.astype(int) - target.astype(int)).max(axis=2)
 
     x0, y0, x1, y1 = FaceSwapper(threads=1).detect(target)[0].box
