@@ -7,8 +7,10 @@ from uuid import uuid4
 
 import httpx
 from pydantic import SecretStr
+from sqlalchemy import select
 
-from mien.accounts.models import Account
+from mien.accounts import letters
+from mien.accounts.models import Account, Letter
 from mien.errors import NoFaceFound
 from mien.privacy import deletion
 from mien.resources import Resources
@@ -105,6 +107,18 @@ class TestInvites:
         assert withdraw
         assert "chloe@example.com" not in await admin.do(withdraw[1])
         assert (await admin.send(withdraw[1])).status_code == 404
+
+    async def test_shows_letters_that_could_not_be_sent(self, person: Signed, resources: Resources) -> None:
+        mailing = SecretStr("smtp://127.0.0.1:1")
+        admin = await person(is_administrator=True, signup="invite", smtp_url=mailing)
+        page = (await admin.send("/administration/invites", email="chloe@example.com")).text
+        assert "Letters that could not be sent" not in page
+        async with resources.sessions.begin() as session:
+            (letter,) = (await session.scalars(select(Letter))).all()
+            await letters.end_failed(session, letter, "mail.test answered 451")
+        page = await admin.read("/administration/invites")
+        assert "Letters that could not be sent" in page
+        assert "mail.test answered 451 · Next try" in page
 
     async def test_says_where_nobody_can_sign_up(self, person: Signed) -> None:
         admin = await person(is_administrator=True, signup="closed")

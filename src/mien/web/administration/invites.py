@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from mien.accounts import invites, resets
+from mien.accounts import invites, letters, resets
 from mien.accounts.resets import ShownReset
 from mien.accounts.schemas import InviteRequest
 from mien.errors import ApiError
@@ -76,6 +76,7 @@ async def _invites_page(
     async with shared.sessions() as session:
         waiting = await invites.list_open(session)
         forgotten = await resets.list_open(session, shared)
+        unsent = await letters.list_unsent(session)
     return await show(
         request,
         "administration/invites.html",
@@ -84,6 +85,7 @@ async def _invites_page(
         is_secret=True,  # links that open an account
         invites=waiting,
         resets=forgotten,
+        unsent=unsent,
         link=link,
         email=email,
         shown_reset=shown_reset,
