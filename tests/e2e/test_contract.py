@@ -63,7 +63,8 @@ REFUSED = {
     "POST /api/v1/orders": "a pack that isn't sold",
     "POST /api/v1/images/tools/check-origin": "a picture that can't be fetched, or is none",
     "POST /api/v1/images/tools/face-detect": "a picture that can't be fetched, or is none",
-    "POST /api/v1/images/tools/face-swap": "no JSON in a form's `swaps`, a known Idempotency-Key",
+    "POST /api/v1/images/tools/face-swap": "no JSON in a form's `swaps`, a known Idempotency-Key, a "
+    "language without a label",
     "POST /api/v1/uploads": "a file that is no picture",
 }
 """What fits the schema and is refused all the same, and why: no schema can say it."""
@@ -133,10 +134,11 @@ class Tour:
         return {"Cookie": cookie, "X-CSRF-Token": signed_in.json()["data"]["csrf_token"]}
 
     def swap_faces(self) -> None:
-        """Upload a picture, find its face, swap it, and cancel another task."""
+        """Upload a picture, check its origin, find its face, swap it, and cancel another task."""
         picture, kind = (SAMPLES / "park.jpg").read_bytes(), {"Content-Type": "image/jpeg"}
         upload = self.ask("POST /api/v1/uploads", content=picture, headers=self.key | kind)
         detection = {"image": upload["image_url"], "annotate": True}
+        self.ask("POST /api/v1/images/tools/check-origin", content=picture, headers=self.key | kind)
         (face,) = self.ask("POST /api/v1/images/tools/face-detect", json=detection)["faces"]
         wanted = {
             "model": "face-swap",
