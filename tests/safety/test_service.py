@@ -42,7 +42,10 @@ def swapped(client: httpx.Client, image: bytes, face: bytes) -> dict[str, Any]:
         headers={"Prefer": "wait=60"},
     )
     assert response.status_code == 200, response.text
-    return dict(response.json()["data"])
+    task: dict[str, Any] = response.json()["data"]
+    while task["status"] == "IN_PROGRESS":  # on a busy machine
+        task = client.get(f"/api/v1/tasks/{task['task_id']}", params={"wait": 60}).json()["data"]
+    return task
 
 
 def balance(client: httpx.Client) -> int:
