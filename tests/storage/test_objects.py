@@ -177,9 +177,9 @@ class TestKeys:
         check_keys(open_store(tmp_path))
         for keys in ((first,), (first,), (second, first)):
             check_keys(open_store(tmp_path, Sealing(keys)))
-        for keys in ((), (first,), (second,)):
+        for missing in ((), (first,), (second,)):
             with pytest.raises(SealBroken, match="MIEN_STORAGE_KEY"):
-                check_keys(open_store(tmp_path, Sealing(keys)))
+                check_keys(open_store(tmp_path, Sealing(missing)))
 
     async def test_a_key_that_seals_nothing_any_more_may_go(self, tmp_path: Path) -> None:
         first, second = parse_keys(f"{new_key()} {new_key()}")
