@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, register_namespace, tostring
 
-import pygal
 from markupsafe import Markup
-from pygal.style import Style
 
+_LABELS = 12  # pixels that labels are measured with; the style sheet shows them in this size
 _SVG = "http://www.w3.org/2000/svg"
-# What pygal measures labels with; the style sheet shows them in this size.
-_LABELS = Style(label_font_size=12, major_label_font_size=12)
 # Their style and scripts would be refused by our pages' policy; their tips come with those scripts.
 _UNWANTED = ("overlay", "text-overlay", "tooltip-overlay", "titles", "background")
 
@@ -30,10 +27,14 @@ def stacked_bars(
     series have the classes `serie-0`, `serie-1` and so on.
     """
     highest = max([4, *map(sum, zip(*(values for _, values in series), strict=True))])
+    # Here, since many API processes never draw.
+    import pygal
+    from pygal.style import Style
+
     chart = pygal.StackedBar(
         width=size[0],
         height=size[1],
-        style=_LABELS,
+        style=Style(label_font_size=_LABELS, major_label_font_size=_LABELS),
         js=[],
         margin=4,
         spacing=8,

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 from mien.web.code import highlighted
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 # In the wheel they lie beside this file, in the repository in their own folder.
 _FOLDERS = (Path(__file__).parent / "manual", Path(__file__).parents[3] / "docs")
@@ -142,13 +143,17 @@ def _read(name: str, text: str, names: set[str], base: str) -> Document:
     return Document(name, title, body, tuple(headings), tuple(sections))
 
 
-def _without_title(tokens: Sequence[Token]) -> list[Token]:
+def _without_title(tokens: Sequence["Token"]) -> list["Token"]:
     if tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
         return list(tokens[3:])
     return list(tokens)
 
 
-def _parser() -> MarkdownIt:
+def _parser() -> "MarkdownIt":
+    # Here, since many API processes never show a document.
+    from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     renderer = parser.renderer
     assert isinstance(renderer, RendererHTML)  # noqa: S101 - the default
@@ -159,12 +164,12 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _code(tokens: Sequence[Token], index: int, *_: Any) -> str:
+def _code(tokens: Sequence["Token"], index: int, *_: Any) -> str:
     token = tokens[index]
     return str(highlighted(token.content.rstrip("\n"), _LANGUAGES.get(token.info.strip(), "text")))
 
 
-def _lead_links(token: Token, names: set[str], base: str) -> None:
+def _lead_links(token: "Token", names: set[str], base: str) -> None:
     """Let links to other files lead to their pages; those that lead nowhere here lose their address."""
     for child in token.children or []:
         if child.type == "image":
@@ -182,7 +187,7 @@ def _lead_links(token: Token, names: set[str], base: str) -> None:
             child.attrs.pop("href", None)
 
 
-def _plain(token: Token) -> str:
+def _plain(token: "Token") -> str:
     kept: list[str] = []
     for child in token.children or []:
         if child.type in ("text", "code_inline"):
