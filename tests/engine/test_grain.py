@@ -8,7 +8,7 @@ import pytest
 
 from mien import Face
 from mien.engine.arrays import RGB, Float, Mask
-from mien.engine.grain import match_detail
+from mien.engine.grain import detail, match_detail
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
@@ -25,7 +25,7 @@ def skin_picture(photo: Photos) -> RGB:
 EVERYWHERE: Mask = np.ones((120, 120), bool)
 
 
-def detail(picture: Float) -> float:
+def sharpness(picture: Float) -> float:
     """Energy of what a blur of one pixel takes away."""
     grey = cv2.cvtColor(np.clip(picture, 0, 255).astype(np.float32), cv2.COLOR_RGB2GRAY)
     return float((grey - cv2.GaussianBlur(grey, (0, 0), 1))[8:-8, 8:-8].std())
@@ -42,36 +42,36 @@ def grainy(picture: RGB, deviation: float) -> RGB:
 
 def test_a_soft_target_makes_the_face_softer(skin_picture: RGB) -> None:
     face = skin_picture.astype(np.float32)
-    matched = match_detail(face, blurred(skin_picture, 2), EVERYWHERE)
-    assert detail(matched) < 0.7 * detail(face)
+    matched = match_detail(face, detail(blurred(skin_picture, 2)), EVERYWHERE)
+    assert sharpness(matched) < 0.7 * sharpness(face)
 
 
 @pytest.mark.parametrize("deviation", [4, 10])
 def test_a_grainy_target_adds_grain(skin_picture: RGB, deviation: float) -> None:
     target = grainy(skin_picture, deviation)
     face = blurred(skin_picture, 1).astype(np.float32)
-    matched = match_detail(face, target, EVERYWHERE)
-    assert detail(matched) == pytest.approx(detail(target.astype(np.float32)), rel=0.35)
-    assert detail(matched) > 2 * detail(face)
+    matched = match_detail(face, detail(target), EVERYWHERE)
+    assert sharpness(matched) == pytest.approx(sharpness(target.astype(np.float32)), rel=0.35)
+    assert sharpness(matched) > 2 * sharpness(face)
 
 
 def test_grain_stands_still(skin_picture: RGB) -> None:
     """The same pictures give the same result, whatever ran before."""
     face, target = blurred(skin_picture, 1).astype(np.float32), grainy(skin_picture, 8)
-    first = match_detail(face, target, EVERYWHERE)
+    first = match_detail(face, detail(target), EVERYWHERE)
     np.random.seed(3)
-    np.testing.assert_array_equal(match_detail(face, target, EVERYWHERE), first)
+    np.testing.assert_array_equal(match_detail(face, detail(target), EVERYWHERE), first)
 
 
 def test_a_face_that_matches_already_is_left_alone(skin_picture: RGB) -> None:
     face = skin_picture.astype(np.float32)
-    np.testing.assert_allclose(match_detail(face, skin_picture, EVERYWHERE), face, atol=1)
+    np.testing.assert_allclose(match_detail(face, detail(skin_picture), EVERYWHERE), face, atol=1)
 
 
 def test_colours_and_shading_stay_whatever_the_detail(skin_picture: RGB) -> None:
     face = skin_picture.astype(np.float32)
     for target in (blurred(skin_picture, 3), grainy(skin_picture, 12)):
-        matched = match_detail(face, target, EVERYWHERE)
+        matched = match_detail(face, detail(target), EVERYWHERE)
         before, after = (cv2.GaussianBlur(picture, (0, 0), 8) for picture in (face, matched))
         np.testing.assert_allclose(after, before, atol=3)
 
@@ -80,7 +80,7 @@ def test_a_few_pixels_of_skin_tell_nothing(skin_picture: RGB) -> None:
     face = skin_picture.astype(np.float32)
     hardly_any = np.zeros((120, 120), bool)
     hardly_any[:3, :3] = True
-    np.testing.assert_array_equal(match_detail(face, grainy(skin_picture, 20), hardly_any), face)
+    np.testing.assert_array_equal(match_detail(face, detail(grainy(skin_picture, 20)), hardly_any), face)
 
 
 def test_what_is_no_skin_does_not_count(skin_picture: RGB) -> None:
@@ -90,5 +90,7 @@ def test_what_is_no_skin_does_not_count(skin_picture: RGB) -> None:
     patterned = skin_picture.copy()
     patterned[:, 66:] = np.random.default_rng(1).integers(0, 256, (120, 54, 3))
     np.testing.assert_allclose(
-        match_detail(face, patterned, left)[:, :60], match_detail(face, skin_picture, left)[:, :60], atol=1.5
+        match_detail(face, detail(patterned), left)[:, :60],
+        match_detail(face, detail(skin_picture), left)[:, :60],
+        atol=1.5,
     )

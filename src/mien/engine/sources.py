@@ -31,13 +31,18 @@ DEGREES_PER_HALVING = 12.0
 
 @dataclass(frozen=True)
 class SourcePicture:
-    """number: which of the pictures it is. embedding: float32[1024] of unit length."""
+    """number: which of the pictures it is."""
 
     number: int
     picture: Pyramid
     face: Face
-    embedding: Float
+    embedder: Network
     occluder: Network
+
+    @cached_property
+    def embedding(self) -> Float:
+        """float32[1024] of unit length; of a person's only picture nobody needs it before the report."""
+        return embed(self.picture, self.face.landmarks, self.embedder)
 
     @cached_property
     def occlusion(self) -> Occlusion:
@@ -50,14 +55,19 @@ class Source:
     """The face to bring in.
 
     pictures: those that show the first one's person. strangers: numbers of the others. proportions:
-    float64[478, 3], the weighted mean of the faces in the canonical frame. embedding: float32[1024] of unit
-    length, the mean of theirs.
+    float64[478, 3], the weighted mean of the faces in the canonical frame.
     """
 
     pictures: tuple[SourcePicture, ...]
     strangers: tuple[int, ...]
     proportions: Float
-    embedding: Float
+
+    @cached_property
+    def embedding(self) -> Float:
+        """float32[1024] of unit length, the weighted mean of the pictures'."""
+        weights = [_weight(picture.face) for picture in self.pictures]
+        mean = np.average([picture.embedding for picture in self.pictures], axis=0, weights=weights)
+        return np.asarray(mean / np.linalg.norm(mean))
 
     def nearest(self, target: Face) -> SourcePicture:
         """The picture whose texture fits the target best: seen from the same side, and fine enough."""
@@ -79,15 +89,13 @@ def find_source(
     shown = [_upright(0, pictures[0], index, embedder, occluder)]
     for number, faces in enumerate(pictures[1:], start=1):
         shown.append(_most_alike(shown[0], faces, number, embedder, occluder, swap))
-    same = tuple(picture for picture in shown if picture.embedding @ shown[0].embedding >= STRANGER)
+    same = (shown[0], *(other for other in shown[1:] if other.embedding @ shown[0].embedding >= STRANGER))
     weights = [_weight(picture.face) for picture in same]
     shapes = [picture.face.pose.canonical_from_image(picture.face.landmarks) for picture in same]
-    embedding = np.average([picture.embedding for picture in same], axis=0, weights=weights)
     return Source(
         pictures=same,
         strangers=tuple(picture.number for picture in shown if picture not in same),
         proportions=np.average(shapes, axis=0, weights=weights),
-        embedding=embedding / np.linalg.norm(embedding),
     )
 
 
@@ -110,8 +118,7 @@ def _upright(
     number: int, faces: PictureFaces, index: int, embedder: Network, occluder: Network
 ) -> SourcePicture:
     found = faces.upright(index)
-    picture, face = found.picture, found.face
-    return SourcePicture(number, picture, face, embed(picture, face.landmarks, embedder), occluder)
+    return SourcePicture(number, found.picture, found.face, embedder, occluder)
 
 
 def _weight(face: Face) -> float:

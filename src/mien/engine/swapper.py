@@ -13,7 +13,7 @@ from mien.engine.expression import kept_expression
 from mien.engine.eyes import kept_eyes, put_back
 from mien.engine.faces import Face, PictureFaces, UprightFace
 from mien.engine.geometry import normals, result_shape
-from mien.engine.grain import match_detail
+from mien.engine.grain import detail, match_detail
 from mien.engine.identity import embed, embed_result
 from mien.engine.lighting import bare_skin, estimate_light, is_grey, relight_layers, skin_of, without_colour
 from mien.engine.masks import Masks, face_masks
@@ -171,7 +171,9 @@ class FaceSwapper:
         image = target.copy()
         for one in swapped:
             one.scene.put_into(np.rot90(image, one.job.quarter_turns), one.face)
-        reports = faces_at_a_time.each(lambda one: self._report(image, one, len(theirs)), swapped)
+        reports = faces_at_a_time.each(
+            lambda one: self._report(image, one, len(theirs), within_a_face), swapped
+        )
         identities = tuple(SwapIdentity(one.job.source.embedding, one.before) for one in swapped)
         return SwapsResult(image, tuple(reports), theirs.boxes, identities)
 
@@ -203,20 +205,25 @@ class FaceSwapper:
             key = (*map(id, swap.sources), swap.source_index)
             if key not in found:
                 pictures = [looked_at[look] for look in wanted]
-                found[key] = find_source(pictures, swap.source_index, self._embedder, self._occlusion, number)
+                source = find_source(pictures, swap.source_index, self._embedder, self._occlusion, number)
+                if len(swaps) > 1:
+                    _ = source.embedding  # once, before several faces ask for it at a time
+                found[key] = source
             sources.append(found[key])
         return sources
 
-    def _report(self, image: RGB, swapped: "SwappedFace", faces: int) -> SwapReport:
+    def _report(self, image: RGB, swapped: "SwappedFace", faces: int, cores: Cores) -> SwapReport:
         theirs, source, clock = swapped.job.face, swapped.job.source, swapped.job.clock
         clock.start("reporting")
         upright = np.ascontiguousarray(np.rot90(image, swapped.job.quarter_turns))
-        after = embed_result(upright, swapped.points, self._embedder)
+        after, wanted = cores.both(
+            lambda: embed_result(upright, swapped.points, self._embedder), lambda: source.embedding
+        )
         clock.stop()
         ours = swapped.ours.face
         report = SwapReport(
             quality=0.0,
-            similarity_to_source=round(float(after @ source.embedding), 4),
+            similarity_to_source=round(float(after @ wanted), 4),
             similarity_to_target=round(float(after @ swapped.before), 4),
             faces=faces,
             pose_gap=round(angle_between(ours.pose, theirs.pose), 1),
@@ -323,10 +330,12 @@ def swap_face(
 
     clock.start("lighting")
     our_light = estimate_light(layers.own, layers.own_normals, skin)
-    relit, masks = cores.both(
+    relit, (masks, their_detail, grey) = cores.both(
         lambda: relight_layers(layers, our_light, their_light, skin),
-        lambda: face_masks(
-            scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width
+        lambda: (
+            face_masks(scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width),
+            detail(scene.face),
+            is_grey(scene.bent),
         ),
     )
 
@@ -338,9 +347,9 @@ def swap_face(
         mask = np.minimum(mask, scene.ground)
 
     clock.start("blending")
-    matched = match_detail(relit, scene.face, mask > 0.9)
+    matched = match_detail(relit, their_detail, mask > 0.9)
     put_back(matched, kept)
-    if is_grey(scene.bent):
+    if grey:
         matched = without_colour(matched)
     face = blend(matched, scene.face, mask)
     clock.stop()
