@@ -25,6 +25,10 @@ logger = structlog.get_logger(__name__)
 _OPERATOR_PAUSE: Final = 10.0  # seconds
 
 
+_OFTEN_ENOUGH: Final = 0.2
+"""Seconds between two questions whether a task is still wanted; most of the engine's steps are shorter."""
+
+
 class AttemptLost(Exception):
     """The task has another attempt by now, or has ended: nothing that is done here counts any more."""
 
@@ -119,14 +123,18 @@ class _Stages:
 
     def __init__(self, resources: Resources, task: Task) -> None:
         self._resources, self._task, self._stage = resources, task, task.stage
+        self._asked = -_OFTEN_ENOUGH
 
     async def __call__(self, step: str) -> None:
         stage = step if step in STAGES else "swapping"
         if stage != self._stage:
             await _enter(self._resources, self._task, stage)
             self._stage = stage
-        else:
+        elif perf_counter() - self._asked > _OFTEN_ENOUGH:
             await _check_held(self._resources, self._task)
+        else:
+            return
+        self._asked = perf_counter()
 
 
 async def _enter(resources: Resources, task: Task, stage: str) -> None:
