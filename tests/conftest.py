@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import httpx
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+    from mien.detection.detectors import Detectors
     from mien.resources import Resources
     from mien.settings import Settings
 
@@ -167,3 +168,15 @@ async def api(settings: "Settings", resources: "Resources") -> "AsyncIterator[ht
     ) as client:
         yield client
     await app.state.resources.close()
+
+
+@pytest.fixture(scope="session")
+async def detectors(tmp_path_factory: pytest.TempPathFactory) -> "AsyncIterator[Detectors]":
+    """One detector process for all tests that need none of their own."""
+    from mien.detection.detectors import Detectors
+    from mien.settings import load_settings
+
+    settings = load_settings(data_dir=tmp_path_factory.mktemp("data"), workers=1, threads=1)
+    detectors = Detectors(settings)
+    yield detectors
+    await detectors.close()

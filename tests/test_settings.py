@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
+from mien.cores import available_cores
 from mien.errors import SetupError
-from mien.settings import Settings, available_cores, load_settings, signing_secret
+from mien.settings import Settings, load_settings, signing_secret
 
 DOCS = Path(__file__).parents[1] / "docs/settings.md"
 

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mien.marks.certificates import key_usage
+
 _serials = itertools.count(1)
 
 
@@ -89,11 +91,11 @@ def _certificates(
     stamper = (
         certificate("Test time stamps", key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(key_usage(sign_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
     )
     return (
-        root.add_extension(_usage(signs_certificates=True), critical=True).sign(root_key, hashes.SHA256()),
+        root.add_extension(key_usage(sign_certificates=True), critical=True).sign(root_key, hashes.SHA256()),
         stamper.sign(root_key, hashes.SHA256()),
     )
 
@@ -104,20 +106,6 @@ def _name(common: str) -> x509.Name:
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test time"),
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
     )
 
 

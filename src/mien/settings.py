@@ -20,22 +20,12 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mien import data_folder
+from mien.cores import available_cores
 from mien.errors import SetupError
 from mien.money import Pack, parse_packs
 from mien.sealing import Sealing, parse_keys
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-def available_cores() -> int:
-    """Cores this process may use: its CPU affinity, and its container's CPU limit (cgroup v2), at least 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cores = min(cores, int(quota) // int(period))
-    except (OSError, ValueError):
-        pass  # no cgroup v2 here, or its quota is "max"
-    return max(1, cores)
 
 
 def _parse_duration(value: object) -> object:
@@ -418,18 +408,12 @@ class Settings(BaseSettings):
     @field_validator("content_policy_url")
     @classmethod
     def _is_page(cls, value: str | None) -> str | None:
-        parts = urlsplit(value or "https://unset")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must look like https://example.com/rules")
-        return value
+        return _address(value, "https://example.com/rules")
 
     @field_validator("time_stamp_authority")
     @classmethod
     def _is_authority(cls, value: str | None) -> str | None:
-        parts = urlsplit(value or "http://unset")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must look like http://timestamp.example.com")
-        return value
+        return _address(value, "http://timestamp.example.com")
 
     @model_validator(mode="after")
     def _key_goes_with_certificates(self) -> Self:
@@ -507,6 +491,13 @@ def sealing_of(settings: Settings) -> Sealing:
         raise SetupError(f"MIEN_STORAGE_KEY_FILE can't be read: {error}") from error
     except ValueError as error:
         raise SetupError(f"MIEN_STORAGE_KEY_FILE: {error}") from None
+
+
+def _address(value: str | None, example: str) -> str | None:
+    parts = urlsplit(value or example)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"must look like {example}")
+    return value
 
 
 def _count(value: Any, *, default: int) -> int:

@@ -1,19 +1,7 @@
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
 from mien.detection.detectors import Detectors
-from mien.settings import load_settings
-
-
-@pytest.fixture(scope="session")
-async def detectors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Detectors]:
-    """One detector process for all tests that need none of their own."""
-    settings = load_settings(data_dir=tmp_path_factory.mktemp("data"), workers=1, threads=1)
-    detectors = Detectors(settings)
-    yield detectors
-    await detectors.close()
 
 
 @pytest.fixture

@@ -4,27 +4,9 @@ import json
 from dataclasses import replace
 
 import pytest
+from tests.reports import FINE
 
-from mien.engine.report import Step, Stopwatch, SwapReport, assessed
-
-FINE = SwapReport(
-    quality=0.0,
-    similarity_to_source=0.8,
-    similarity_to_target=0.5,
-    faces=1,
-    pose_gap=5.0,
-    expression_gap=0.01,
-    resolution_gap=1.0,
-    mirrored=0.0,
-    covered=0.0,
-    beard_kept=False,
-    pictures=(0,),
-    texture_from=0,
-    strangers=(),
-    warnings=(),
-    warning_codes=(),
-    milliseconds={},
-)
+from mien.engine.report import Step, Stopwatch, assessed
 
 
 def test_a_good_swap_warns_of_nothing() -> None:

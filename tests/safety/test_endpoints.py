@@ -13,20 +13,11 @@ from mien.accounts.models import Account
 from mien.detection.detectors import Detectors
 from mien.resources import Resources
 from mien.server import create_app
-from mien.settings import Settings, load_settings
+from mien.settings import Settings
 
 LIST, ADMIN = "/api/v1/do-not-swap", "/api/v1/admin/do-not-swap"
 
 Visit = Callable[..., httpx.AsyncClient]
-
-
-@pytest.fixture(scope="module")
-async def detectors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Detectors]:
-    """One process for all tests here."""
-    settings = load_settings(data_dir=tmp_path_factory.mktemp("data"), workers=1, threads=1)
-    detectors = Detectors(settings)
-    yield detectors
-    await detectors.close()
 
 
 @pytest.fixture

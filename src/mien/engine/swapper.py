@@ -1,11 +1,11 @@
 """The swap, step by step, in the order of the steps' modules."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mien.cores import available_cores
 from mien.engine.arrays import RGB, Float
 from mien.engine.blending import blend
 from mien.engine.explanation import OnPicture, show_steps
@@ -85,12 +85,12 @@ class SwapsResult:
 class FaceSwapper:
     """Swaps faces on the CPU. Loads its networks once; one instance serves several threads at a time.
 
-    threads: how many a swap may use; None: one for each core of the machine. OpenCV's threads are the
-    process's affair (`cv2.setNumThreads`).
+    threads: how many a swap may use; None: one for each core that the process may use. OpenCV's threads
+    are the process's affair (`cv2.setNumThreads`).
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        threads = threads or os.cpu_count() or 1
+        threads = threads or available_cores()
         self._cores = Cores(threads)
         each = max(1, threads // 2)  # since two of them run side by side
         self._detector = Network("centerface.onnx", each)

@@ -145,7 +145,7 @@ def _make_chain() -> tuple[str, str]:
     authority = (
         _certificate(authority_name, authority_key.public_key(), issuer=authority_name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(sign_certificates=True), critical=True)
+        .add_extension(key_usage(sign_certificates=True), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
     signer = (
@@ -153,7 +153,7 @@ def _make_chain() -> tuple[str, str]:
             _name("Mien development signer (untrusted)"), signer_key.public_key(), issuer=authority_name
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(sign_certificates=False), critical=True)
+        .add_extension(key_usage(sign_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(_PURPOSES), critical=False)
         .add_extension(key_identifier, critical=False)
         .sign(authority_key, hashes.SHA256())
@@ -190,7 +190,8 @@ def _certificate(
     )
 
 
-def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
+def key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    """What a certificate's key is for: to sign certificates, or to sign all else."""
     return x509.KeyUsage(
         digital_signature=not sign_certificates,
         key_cert_sign=sign_certificates,
