@@ -94,6 +94,22 @@ def test_lids_open_with_the_targets(photo: Photos, expression: Expressions, sour
     assert openings[0] < CLOSED_EYE < openings[1]
 
 
+def test_wider_eyes_open_no_further(photo: Photos) -> None:
+    """Lids are as far apart as the target's, counted in the distance of the eyes, and closer in wider eyes."""
+
+    def measure(points: Float, ring: Index) -> tuple[float, float]:
+        apart = np.linalg.norm(points[LEFT_EYE].mean(axis=0)[:2] - points[RIGHT_EYE].mean(axis=0)[:2])
+        width = np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]) / apart
+        return float(width), float(eye_openness(points, ring) * width)
+
+    target = photo(7, "amateur_selfie")[1]
+    for person in (2, 6, 8, 10):
+        points = shaped(photo(person, "studio_portrait")[1], target)
+        for ring in (RIGHT_EYE, LEFT_EYE):
+            (width, gap), (width_before, gap_before) = (measure(p, ring) for p in (points, target.landmarks))
+            assert gap / gap_before == pytest.approx((width / width_before) ** -0.5, rel=0.05)
+
+
 def test_a_smile_of_the_source_stays_with_the_source(photo: Photos, expression: Expressions) -> None:
     """Smiling or not, the same person gives a face nearly the same shape."""
     target = photo(3, "studio_portrait")[1]

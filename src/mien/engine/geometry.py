@@ -1,6 +1,7 @@
 """Step 5: the result's shape, with the source's proportions and the target's expression, pose and place."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -19,8 +20,12 @@ from mien.engine.topology import (
     triangles,
 )
 
-EXAGGERATION = 1.3
-"""A little more than the difference itself: the mesh network pulls every face towards its mean."""
+UPPER, LOWER = 1.0, 1.3
+"""How many times the difference itself the eyes' and the mouth's surroundings move. Expression lives in the
+lower face, so that its filter takes more of the difference between people with it there."""
+
+LOWER_FACE = (0.3, 0.6)
+"""Where the lower face begins, in eye distances below the eyes."""
 
 MAX_SHIFT = 0.16
 """Longest displacement that a plausible pair of faces asks for, in eye distances."""
@@ -29,6 +34,10 @@ FADE = 0.3
 """Beyond this many eye distances from the face the picture stays as it is."""
 
 LID_REACH = 0.35
+
+WIDE_EYES = 0.5
+"""A wider eye looks more open, so its lids' gap shrinks by this power of its width."""
+
 LIP_FOLLOWING = 0.7
 
 
@@ -60,7 +69,7 @@ def result_shape(
     identity = _plausible(difference - expression_part(difference))
     # Depth of a turned face is guessed, and what it hides more so.
     trust = np.interp(angle_between(source_pose, target_pose), [10, 60], [1, 0.4])
-    points = target_pose.image_from_canonical(rest + EXAGGERATION * strength * trust * identity)
+    points = target_pose.image_from_canonical(rest + strength * trust * _exaggeration() * identity)
     _keep_openings(points, target)
     return ResultShape(points, expression)
 
@@ -73,6 +82,14 @@ def expression_part(difference: Float) -> Float:
     return np.asarray((components.T @ coefficients).reshape(difference.shape))
 
 
+@cache
+def _exaggeration() -> Float:
+    """float64[478, 1]."""
+    height = load_table("expression_basis.npz")["mean_face"][:, 1]
+    below = np.mean([height[ring].mean() for ring, _ in EYES]) - height
+    return np.asarray(UPPER + (LOWER - UPPER) * smoothstep(below, *LOWER_FACE))[:, None]
+
+
 def _plausible(displacement: Float) -> Float:
     length = np.linalg.norm(displacement, axis=1, keepdims=True)
     # Soft limit: small displacements pass unchanged, large ones approach MAX_SHIFT.
@@ -82,18 +99,29 @@ def _plausible(displacement: Float) -> Float:
 def eye_openness(points: Float, ring: Index) -> float:
     """Gap between the lids over the eye's width."""
     gap = np.mean([np.linalg.norm(points[ring[8 + k], :2] - points[ring[8 - k], :2]) for k in (3, 4, 5)])
-    return float(gap / max(float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2])), 1e-6))
+    return float(gap) / max(_width(points, ring), 1e-6)
+
+
+def _width(points: Float, ring: Index) -> float:
+    return float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]))
+
+
+def _between_eyes(points: Float) -> float:
+    right, left = (points[ring, :2].mean(axis=0) for ring, _ in EYES)
+    return max(float(np.linalg.norm(left - right)), 1e-6)
 
 
 def _keep_openings(points: Float, target: Float) -> None:
-    """Lids open as far as the target's for their width, and lips as far as the target's."""
+    """Lids open as far as the target's for the eyes' distance, and lips as far as the target's."""
+    closer = _between_eyes(points) / _between_eyes(target)
     for ring, iris in EYES:
-        linear, offset = _between_corners(target, points, ring[0], ring[8], evenly=True)
+        wider = _width(points, ring) / max(_width(target, ring), 1e-6) / closer
+        linear, offset = _between_corners(target, points, ring[0], ring[8], closer * wider**-WIDE_EYES)
         moved = target[ring, :2] @ linear.T + offset
-        reach = LID_REACH * float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]))
+        reach = LID_REACH * _width(points, ring)
         _drag(points, ring, moved, reach)
         points[iris, :2] = target[iris, :2] @ linear.T + offset
-    linear, offset = _between_corners(target, points, INNER_LIPS[0], INNER_LIPS[10], evenly=False)
+    linear, offset = _between_corners(target, points, INNER_LIPS[0], INNER_LIPS[10], 1.0)
     moved = target[INNER_LIPS, :2] @ linear.T + offset
     shift = moved - points[INNER_LIPS, :2]
     points[INNER_LIPS, :2] = moved
@@ -101,15 +129,15 @@ def _keep_openings(points: Float, target: Float) -> None:
 
 
 def _between_corners(
-    before: Float, after: Float, first: np.intp, second: np.intp, *, evenly: bool
+    before: Float, after: Float, first: np.intp, second: np.intp, across: float
 ) -> tuple[Float, Float]:
-    """The map that takes both corners along; across the line between them lengths grow with it, or stay."""
+    """The map that takes both corners along; across the line between them lengths grow by `across`."""
     old, new = (points[second, :2] - points[first, :2] for points in (before, after))
     old_length, new_length = max(np.hypot(*old), 1e-6), max(np.hypot(*new), 1e-6)
     old_axes = np.array([old, [-old[1], old[0]]]) / old_length
     new_axes = np.array([new, [-new[1], new[0]]]) / new_length
     along = new_length / old_length
-    linear = new_axes.T @ np.diag([along, along if evenly else 1.0]) @ old_axes
+    linear = new_axes.T @ np.diag([along, across]) @ old_axes
     middle_before, middle_after = ((p[first, :2] + p[second, :2]) / 2 for p in (before, after))
     return linear, middle_after - linear @ middle_before
 
