@@ -21,7 +21,7 @@ from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
 from mien.engine.neighbours import Neighbour, neighbours_of
 from mien.engine.occlusion import find_covering
-from mien.engine.parallel import ONE_CORE, Cores, one_at_a_time
+from mien.engine.parallel import Cores, one_at_a_time
 from mien.engine.pose import angle_between
 from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 from mien.engine.scaling import Pyramid
@@ -150,9 +150,6 @@ class FaceSwapper:
         )
         clock.stop()
         announce = on_step and one_at_a_time(on_step)
-        # Several faces are swapped side by side; of a single one its steps, where they don't need each other.
-        alone = len(swaps) == 1 or on_picture is not None
-        faces_at_a_time, within_a_face = (ONE_CORE, self._cores) if alone else (self._cores, ONE_CORE)
         jobs = [
             FaceJob(
                 picture=face.picture,
@@ -165,15 +162,15 @@ class FaceSwapper:
             for face, source in zip(upright, sources, strict=True)
         ]
         networks = Networks(self._occlusion, self._embedder)
+        # Whoever looks at the pictures gets them face by face.
+        faces_at_a_time = self._cores if on_picture is None else Cores(1)
         swapped = faces_at_a_time.each(
-            lambda job: swap_face(job, options, networks, within_a_face, on_picture), jobs
+            lambda job: swap_face(job, options, networks, self._cores, on_picture), jobs
         )
         image = target.copy()
         for one in swapped:
             one.scene.put_into(np.rot90(image, one.job.quarter_turns), one.face)
-        reports = faces_at_a_time.each(
-            lambda one: self._report(image, one, len(theirs), within_a_face), swapped
-        )
+        reports = self._cores.each(lambda one: self._report(image, one, len(theirs)), swapped)
         identities = tuple(SwapIdentity(one.job.source.embedding, one.before) for one in swapped)
         return SwapsResult(image, tuple(reports), theirs.boxes, identities)
 
@@ -212,11 +209,11 @@ class FaceSwapper:
             sources.append(found[key])
         return sources
 
-    def _report(self, image: RGB, swapped: "SwappedFace", faces: int, cores: Cores) -> SwapReport:
+    def _report(self, image: RGB, swapped: "SwappedFace", faces: int) -> SwapReport:
         theirs, source, clock = swapped.job.face, swapped.job.source, swapped.job.clock
         clock.start("reporting")
         upright = np.ascontiguousarray(np.rot90(image, swapped.job.quarter_turns))
-        after, wanted = cores.both(
+        after, wanted = self._cores.both(
             lambda: embed_result(upright, swapped.points, self._embedder), lambda: source.embedding
         )
         clock.stop()
