@@ -113,10 +113,9 @@ def find_covering(scene: Scene, source: Occlusion, source_points: Float, network
     corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
     target = find_occlusion(Pyramid(scene.bent), scene.points[:, :2] + corner, network)
     front, beard = target.on_cells(raster, corner)
-    rows, columns = raster.ids.shape
-    guide = np.asarray(cv2.resize(scene.face, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
     radius = scene.face_width / raster.cell * EDGE
-    front = smoothstep(follow_edges(front, guide, radius, TOLERANCE), *SURE).astype(np.float32)
+    drawn = follow_edges(front, raster.reduce(scene.face), radius, TOLERANCE)
+    front = smoothstep(drawn, *SURE).astype(np.float32)
     points = source_points[:MESH_POINTS]
     hidden, beards = zip(*(source.on_mesh(raster, side) for side in (points, points[mirror()])), strict=True)
     return Covering(front, beard, hidden, beards)
@@ -204,6 +203,6 @@ def follow_edges(mask: Float, guide: RGB, radius: float, tolerance: float) -> Fl
     slope_b = (a02 * x + a12 * y + a22 * z) / determinant
     offset = mean_mask - slope_r * mean_r - slope_g * mean_g - slope_b * mean_b
     function = cv2.merge([mean(plane) for plane in (slope_r, slope_g, slope_b, offset)])
-    slopes_offset = cv2.resize(function, size, interpolation=cv2.INTER_LINEAR)
-    drawn = (slopes_offset[..., :3] * (guide.astype(np.float32) / 255)).sum(axis=2) + slopes_offset[..., 3]
-    return np.asarray(np.clip(drawn, 0, 1), np.float32)
+    slope_r, slope_g, slope_b, offset = cv2.split(cv2.resize(function, size, interpolation=cv2.INTER_LINEAR))
+    r, g, b = cv2.split(guide.astype(np.float32) / 255)
+    return np.asarray(np.clip(slope_r * r + slope_g * g + slope_b * b + offset, 0, 1), np.float32)

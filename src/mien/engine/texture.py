@@ -191,9 +191,10 @@ def source_coordinates(raster: Raster, points: Float) -> Float:
     """
     coordinates = raster.interpolate(points)
     evened = cv2.GaussianBlur(coordinates, (5, 5), 1)
-    jump = np.linalg.norm(evened - coordinates, axis=2, keepdims=True)
+    change = evened - coordinates
+    jump = cv2.magnitude(*cv2.split(change))
     weight = smoothstep(jump, raster.cell, 2 * raster.cell)
-    return np.asarray(coordinates + weight * (evened - coordinates), np.float32)
+    return np.asarray(coordinates + weight[..., None] * change, np.float32)
 
 
 def window_coordinates(raster: Raster, points: Float, low: Index, high: Index) -> Float:
