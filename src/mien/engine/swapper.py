@@ -20,14 +20,14 @@ from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
 from mien.engine.neighbours import Neighbour, neighbours_of
-from mien.engine.occlusion import find_covering
+from mien.engine.occlusion import Covering, Sides, covering_of_source, find_covering
 from mien.engine.parallel import Cores, one_at_a_time
 from mien.engine.pose import angle_between
 from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
-from mien.engine.texture import cut_source, shadows, texture_layers
+from mien.engine.texture import Layers, cut_source, shadows, texture_layers
 
 
 @dataclass(frozen=True)
@@ -161,18 +161,17 @@ class FaceSwapper:
             )
             for face, source in zip(upright, sources, strict=True)
         ]
-        networks = Networks(self._occlusion, self._embedder)
         # Whoever looks at the pictures gets them face by face.
         faces_at_a_time = self._cores if on_picture is None else Cores(1)
         swapped = faces_at_a_time.each(
-            lambda job: swap_face(job, options, networks, self._cores, on_picture), jobs
+            lambda job: swap_face(job, options, self._occlusion, self._cores, on_picture), jobs
         )
         image = target.copy()
         for one in swapped:
             one.scene.put_into(np.rot90(image, one.job.quarter_turns), one.face)
-        reports = self._cores.each(lambda one: self._report(image, one, len(theirs)), swapped)
-        identities = tuple(SwapIdentity(one.job.source.embedding, one.before) for one in swapped)
-        return SwapsResult(image, tuple(reports), theirs.boxes, identities)
+        reported = self._cores.each(lambda one: self._report(image, one, len(theirs)), swapped)
+        reports, identities = zip(*reported, strict=True)
+        return SwapsResult(image, reports, theirs.boxes, identities)
 
     def _find_targets(self, target: RGB, swaps: Sequence[FaceSwap]) -> tuple[PictureFaces, list[UprightFace]]:
         theirs = self._faces(target)
@@ -203,48 +202,41 @@ class FaceSwapper:
             if key not in found:
                 pictures = [looked_at[look] for look in wanted]
                 source = find_source(pictures, swap.source_index, self._embedder, self._occlusion, number)
-                if len(swaps) > 1:
-                    _ = source.embedding  # once, before several faces ask for it at a time
+                _ = source.embedding  # while the target is still looked at, and once for all faces
                 found[key] = source
             sources.append(found[key])
         return sources
 
-    def _report(self, image: RGB, swapped: "SwappedFace", faces: int) -> SwapReport:
-        theirs, source, clock = swapped.job.face, swapped.job.source, swapped.job.clock
-        clock.start("reporting")
-        upright = np.ascontiguousarray(np.rot90(image, swapped.job.quarter_turns))
-        after, wanted = self._cores.both(
-            lambda: embed_result(upright, swapped.points, self._embedder), lambda: source.embedding
+    def _report(self, image: RGB, swapped: "SwappedFace", faces: int) -> tuple[SwapReport, SwapIdentity]:
+        job = swapped.job
+        job.clock.start("reporting")
+        upright = np.ascontiguousarray(np.rot90(image, job.quarter_turns))
+        after, before = self._cores.both(
+            lambda: embed_result(upright, swapped.points, self._embedder),
+            lambda: embed(job.picture, job.face.landmarks, self._embedder),
         )
-        clock.stop()
+        job.clock.stop()
+        identity = SwapIdentity(job.source.embedding, before)
         ours = swapped.ours.face
         report = SwapReport(
             quality=0.0,
-            similarity_to_source=round(float(after @ wanted), 4),
-            similarity_to_target=round(float(after @ swapped.before), 4),
+            similarity_to_source=round(float(after @ identity.source), 4),
+            similarity_to_target=round(float(after @ identity.target), 4),
             faces=faces,
-            pose_gap=round(angle_between(ours.pose, theirs.pose), 1),
+            pose_gap=round(angle_between(ours.pose, job.face.pose), 1),
             expression_gap=round(swapped.expression_gap, 4),
-            resolution_gap=round(theirs.eye_distance / ours.eye_distance, 3),
+            resolution_gap=round(job.face.eye_distance / ours.eye_distance, 3),
             mirrored=round(swapped.mirrored, 3),
             covered=round(swapped.masks.covered, 3),
             beard_kept=swapped.masks.beard_kept,
-            pictures=tuple(picture.number for picture in source.pictures),
+            pictures=tuple(picture.number for picture in job.source.pictures),
             texture_from=swapped.ours.number,
-            strangers=source.strangers,
+            strangers=job.source.strangers,
             warnings=(),
             warning_codes=(),
-            milliseconds=clock.milliseconds,
+            milliseconds=job.clock.milliseconds,
         )
-        return assessed(report, ours.yaw)
-
-
-@dataclass(frozen=True)
-class Networks:
-    """What `swap_face` needs."""
-
-    occlusion: Network
-    embedder: Network
+        return assessed(report, ours.yaw), identity
 
 
 @dataclass(frozen=True)
@@ -264,13 +256,11 @@ class FaceJob:
 class SwappedFace:
     """A face of the target with another face in it.
 
-    before: float32[1024], the embedding of the face that was there. points: float32[478, 3], the new one's
-    mesh in pixels of the job's picture. face: uint8[h, w, 3], what `scene` puts in. expression_gap, mirrored:
-    as in `SwapReport`.
+    points: float32[478, 3], the new one's mesh in pixels of the job's picture. face: uint8[h, w, 3], what
+    `scene` puts in. expression_gap, mirrored: as in `SwapReport`.
     """
 
     job: FaceJob
-    before: Float
     ours: SourcePicture
     points: Float
     scene: Scene
@@ -281,12 +271,13 @@ class SwappedFace:
 
 
 def swap_face(
-    job: FaceJob, options: SwapOptions, networks: Networks, cores: Cores, on_picture: OnPicture | None
+    job: FaceJob, options: SwapOptions, occlusion: Network, cores: Cores, on_picture: OnPicture | None
 ) -> SwappedFace:
-    """Steps 5 to 10."""
+    """Steps 5 to 9."""
     target, theirs, source, clock = job.picture.image, job.face, job.source, job.clock
     ours = source.nearest(theirs)
     mesh = ours.face.landmarks
+    their_normals = normals(theirs.landmarks)
 
     clock.start("shaping")
     shape = result_shape(
@@ -299,34 +290,34 @@ def swap_face(
             ours.occlusion,
         ),
     )
-    covering, before = cores.both(
-        lambda: find_covering(scene, our_occlusion, mesh, networks.occlusion),
-        lambda: embed(job.picture, theirs.landmarks, networks.embedder),
-    )
 
     clock.start("texturing")
+
+    def texture() -> tuple[Layers, Sides, Sides]:
+        hidden, beards = covering_of_source(scene.raster, our_occlusion, mesh)
+        dark = shadows(scene.face, scene.points, their_normals)
+        return texture_layers(scene.raster, theirs.landmarks, patch, hidden, dark), hidden, beards
+
+    (layers, hidden, our_beards), ((front, their_beard), eyes) = cores.both(
+        texture,
+        lambda: (
+            find_covering(scene, occlusion),
+            kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
+        ),
+    )
+    covering = Covering(front, their_beard, hidden, our_beards)
+
+    clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
     skin = bare_skin(skin, covering.not_skin)
-    layers, (their_light, kept) = cores.both(
-        lambda: texture_layers(
-            scene.raster,
-            theirs.landmarks,
-            patch,
-            covering.hidden,
-            shadows(scene.face, scene.points, normals(theirs.landmarks)),
-        ),
+    our_light, (their_light, around_mouth) = cores.both(
+        lambda: estimate_light(layers.own, layers.own_normals, skin),
         lambda: (
-            estimate_light(scene.face, normals(theirs.landmarks), skin),
-            kept_expression(
-                scene.raster, target, theirs.landmarks, mesh, shape.expression, covering.source_beards[0]
-            )
-            + kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
+            estimate_light(scene.face, their_normals, skin),
+            kept_expression(scene.raster, target, theirs.landmarks, mesh, shape.expression, our_beards[0]),
         ),
     )
-
-    clock.start("lighting")
-    our_light = estimate_light(layers.own, layers.own_normals, skin)
     relit, (masks, their_detail, grey) = cores.both(
         lambda: relight_layers(layers, our_light, their_light, skin),
         lambda: (
@@ -345,7 +336,7 @@ def swap_face(
 
     clock.start("blending")
     matched = match_detail(relit, their_detail, mask > 0.9)
-    put_back(matched, kept)
+    put_back(matched, around_mouth + eyes)
     if grey:
         matched = without_colour(matched)
     face = blend(matched, scene.face, mask)
@@ -368,7 +359,6 @@ def swap_face(
         )
     return SwappedFace(
         job=job,
-        before=before,
         ours=ours,
         points=shape.points,
         scene=scene,
