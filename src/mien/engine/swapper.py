@@ -163,10 +163,12 @@ class FaceSwapper:
         ]
         # Whoever looks at the pictures gets them face by face.
         faces_at_a_time = self._cores if on_picture is None else Cores(1)
-        swapped = faces_at_a_time.each(
-            lambda job: swap_face(job, options, self._occlusion, self._cores, on_picture), jobs
+        swapped, image = self._cores.both(
+            lambda: faces_at_a_time.each(
+                lambda job: swap_face(job, options, self._occlusion, self._cores, on_picture), jobs
+            ),
+            target.copy,
         )
-        image = target.copy()
         for one in swapped:
             one.scene.put_into(np.rot90(image, one.job.quarter_turns), one.face)
         reported = self._cores.each(lambda one: self._report(image, one, len(theirs)), swapped)
@@ -202,7 +204,8 @@ class FaceSwapper:
             if key not in found:
                 pictures = [looked_at[look] for look in wanted]
                 source = find_source(pictures, swap.source_index, self._embedder, self._occlusion, number)
-                _ = source.embedding  # while the target is still looked at, and once for all faces
+                if len(swaps) > 1:
+                    _ = source.embedding  # once, before several faces ask for it at a time
                 found[key] = source
             sources.append(found[key])
         return sources
@@ -335,11 +338,16 @@ def swap_face(
         mask = np.minimum(mask, scene.ground)
 
     clock.start("blending")
-    matched = match_detail(relit, their_detail, mask > 0.9)
-    put_back(matched, around_mouth + eyes)
-    if grey:
-        matched = without_colour(matched)
-    face = blend(matched, scene.face, mask)
+
+    def put_in() -> tuple[Float, RGB]:
+        matched = match_detail(relit, their_detail, mask > 0.9)
+        put_back(matched, around_mouth + eyes)
+        if grey:
+            matched = without_colour(matched)
+        return matched, blend(matched, scene.face, mask)
+
+    # Nothing is left to be done beside it but what the report will ask for.
+    (matched, face), _ = cores.both(put_in, lambda: source.embedding)
     clock.stop()
     if on_picture is not None:
         show_steps(
