@@ -87,4 +87,4 @@ def test_a_smiling_source_does_not_smile_on(
     cheeks = [
         (slice(row - 4, row + 5), slice(column - 4, column + 5)) for column, row in zip(x, y, strict=True)
     ]
-    assert all(lips[cheek].min() > 0.5 * target[0][cheek].min() for cheek in cheeks)
+    assert all(lips[cheek].mean() > 0.75 * target[0][cheek].mean() for cheek in cheeks)

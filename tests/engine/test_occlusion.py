@@ -15,6 +15,7 @@ from mien.engine.occlusion import (
     CROP,
     EXTENT,
     Occlusion,
+    covering_of_source,
     face_outline,
     find_covering,
     find_occlusion,
@@ -137,18 +138,18 @@ def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> 
 def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> None:
     (target, theirs), (source, ours) = photo(5, "amateur_selfie"), photo(3, "studio_portrait")
     scene = set_scene(target, theirs.landmarks, theirs.landmarks)
-    covering = find_covering(
-        scene, find_source_occlusion(Pyramid(source), ours.landmarks, network), ours.landmarks, network
-    )
+    occlusion = find_source_occlusion(Pyramid(source), ours.landmarks, network)
+    front, beard = find_covering(scene, network)
+    hidden, source_beards = covering_of_source(scene.raster, occlusion, ours.landmarks)
     shape = scene.raster.ids.shape
-    for mask in (covering.front, covering.beard, *covering.hidden, *covering.source_beards):
+    for mask in (front, beard, *hidden, *source_beards):
         assert mask.dtype == np.float32
         assert mask.shape == shape
         assert 0 <= mask.min() <= mask.max() <= 1
     width = scene.face_width / scene.raster.cell
     rim = jaw_rim(scene.raster, width)
-    assert reaches_jaw(rim, covering.beard)
-    assert not reaches_jaw(rim, covering.source_beards[0])
+    assert reaches_jaw(rim, beard)
+    assert not reaches_jaw(rim, source_beards[0])
 
 
 def test_an_edge_is_drawn_to_the_pictures_edge() -> None:

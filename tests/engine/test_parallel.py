@@ -38,6 +38,16 @@ def test_results_come_in_the_order_of_the_items(threads: int) -> None:
     assert Cores(threads).each(late, range(4)) == [0, 1, 4, 9]
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_work_can_be_split_again(threads: int) -> None:
+    cores = Cores(threads)
+
+    def multiples(item: int) -> tuple[int, list[int]]:
+        return cores.both(lambda: item, lambda: cores.each(lambda times: times * item, range(3)))
+
+    assert cores.each(multiples, range(4)) == [(item, [0, item, 2 * item]) for item in range(4)]
+
+
 def test_the_first_error_is_raised_once_all_have_ended() -> None:
     ended = []
 

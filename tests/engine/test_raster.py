@@ -63,6 +63,19 @@ def test_enlarging_a_slope_gives_every_pixel_its_value(drawn_head: Heads, face_w
     np.testing.assert_allclose(full[..., 1][inside > 0], y[inside > 0], atol=0.05)
 
 
+@pytest.mark.parametrize("face_width", [150, 440, 900])
+def test_a_reduced_picture_has_each_cells_mean(drawn_head: Heads, face_width: float) -> None:
+    raster = rasterise(drawn_head(), SHAPE, face_width)
+    picture = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
+    reduced = raster.reduce(picture)
+    assert reduced.shape == (*raster.ids.shape, 3)
+    first_cell = picture[: raster.cell, : raster.cell].mean(axis=(0, 1))
+    np.testing.assert_allclose(reduced[0, 0], first_cell, atol=0.51)
+    last = picture[(raster.ids.shape[0] - 1) * raster.cell :, (raster.ids.shape[1] - 1) * raster.cell :]
+    assert (reduced[-1, -1] >= last.min(axis=(0, 1))).all()
+    assert (reduced[-1, -1] <= last.max(axis=(0, 1))).all()
+
+
 def test_the_mesh_covers_its_outline_and_nothing_else(drawn_head: Heads) -> None:
     points = drawn_head()
     raster = rasterise(points, SHAPE, 150)

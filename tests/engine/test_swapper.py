@@ -303,7 +303,7 @@ def test_the_swap_and_the_picture_at_fault_are_numbered(
     photo: Photos, swapper: FaceSwapper, role: str
 ) -> None:
     good, tiny = photo(3, "studio_portrait")[0], resized(photo(5, "amateur_selfie")[0], 0.08)
-    both = side_by_side(good, tiny)
+    both = side_by_side(resized(good, 0.5), tiny)
     bad = {"target": FaceSwap((good,), target_index=1), "source": FaceSwap((good, tiny), target_index=1)}
     target = both if role == "target" else side_by_side(good, resized(good, 0.5))
     with pytest.raises(FaceUnusable, match=f"{role} picture") as raised:

@@ -167,10 +167,15 @@ def _global_average_pool(conversion: TfliteConversion, operator: Operator) -> st
 
 
 def _pad(conversion: TfliteConversion, operator: Operator) -> str:
+    """More channels, of zeros: as a convolution, since `Pad` ends onnxruntime's blocked layout, too."""
     image, amounts = operator.inputs
-    before, after = conversion.constant(amounts)[list(_CHANNELS_FIRST)].T
-    pads = conversion.writer.constant(np.concatenate([before, after]))
-    return conversion.writer.add("Pad", conversion.value(image), pads)
+    behind_channels = np.zeros((4, 2), np.int64)
+    behind_channels[3, 1] = conversion.constant(amounts)[3, 1]
+    if not np.array_equal(conversion.constant(amounts), behind_channels):
+        raise BuildError("padding other than behind the channels has no conversion yet")
+    channels, more = (conversion.shape(tensor)[3] for tensor in (image, operator.outputs[0]))
+    kernel = np.eye(more, channels)[:, :, None, None]
+    return conversion.writer.add("Conv", conversion.value(image), conversion.writer.weight(kernel))
 
 
 def _resize_bilinear(conversion: TfliteConversion, operator: Operator) -> str:

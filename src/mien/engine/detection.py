@@ -14,7 +14,7 @@ from mien.engine.models import Network
 from mien.engine.scaling import Pyramid
 
 PORTRAIT_SIDE = 320
-FIRST_SIDE = 512
+FIRST_SIDE = 384
 SECOND_SIDE = 1280
 LOOK_AGAIN_SIDE = 320
 LARGE_FACE, SURE = 64.0, 0.75
@@ -23,7 +23,9 @@ LARGE_FACE, SURE = 64.0, 0.75
 SMALL_FACE = 32.0
 """Pixels of the first look's input; below it boxes and key points get coarse."""
 
-SCORE = 0.5
+SCORE, HINT = 0.5, 0.25
+"""What is a face; and what may be one that is too small for the first look."""
+
 OVERLAP = 0.3
 
 
@@ -80,31 +82,33 @@ def look_again(image: RGB, box: Float, quarter_turns: int, network: Network) -> 
 
 def _detect_upright(picture: Pyramid, network: Network) -> Detections:
     long_side = max(picture.image.shape[:2])
-    found = _run(picture, network, FIRST_SIDE)
+    hints = _run(picture, network, FIRST_SIDE, HINT)
+    found = _take(hints, np.flatnonzero(hints.scores > SCORE))
     if long_side <= FIRST_SIDE:
         return found
     smallest = _sides(found.boxes).min(initial=np.inf) * FIRST_SIDE / long_side
-    if len(found) and smallest >= SMALL_FACE:
+    if 0 < len(found) == len(hints) and smallest >= SMALL_FACE:
         return found
     finer = _run(picture, network, SECOND_SIDE)
     return _merge(found, finer)
 
 
-def _run(picture: Pyramid, network: Network, long_side: int) -> Detections:
+def _run(picture: Pyramid, network: Network, long_side: int, score: float = SCORE) -> Detections:
     height, width = picture.image.shape[:2]
     scale = min(1.0, long_side / max(height, width))
     rows, columns = (max(32, round(side * scale / 32) * 32) for side in (height, width))
     small = picture.shrunk(columns, rows)
     outputs = network(small.transpose(2, 0, 1)[None].astype(np.float32))
-    found = _decode(outputs, rows, columns)
+    found = _decode(outputs, rows, columns, score)
     ratio = np.array([width / columns, height / rows], np.float32)
     return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.keypoints * ratio)
 
 
-def _decode(outputs: dict[str, Float], rows: int, columns: int) -> Detections:
-    """Peaks of the heat map to boxes and key points in pixels of the network's input (stride 4)."""
+def _decode(outputs: dict[str, Float], rows: int, columns: int, score: float) -> Detections:
+    """Peaks of the heat map, above `score`, to boxes and key points in pixels of the network's input (stride
+    4)."""
     heat, scale, offset, points = (outputs[name][0] for name in ("heatmap", "scale", "offset", "landmarks"))
-    y, x = np.nonzero(heat[0] > SCORE)
+    y, x = np.nonzero(heat[0] > score)
     height, width = np.exp(scale[0, y, x]) * 4, np.exp(scale[1, y, x]) * 4
     left = (x + offset[1, y, x] + 0.5) * 4 - width / 2
     top = (y + offset[0, y, x] + 0.5) * 4 - height / 2

@@ -62,5 +62,6 @@ def mouth_inside(
         cv2.fillPoly(inside, [outline], 1.0, shift=4)
         if stroke:
             cv2.polylines(inside, [outline], True, 1.0, stroke, shift=4)
-        mask[low[1] : high[1], low[0] : high[0]] = cv2.GaussianBlur(inside, (0, 0), feather)
+        soft = cv2.GaussianBlur(inside, (0, 0), feather)
+        mask[low[1] : high[1], low[0] : high[0]] = np.minimum(soft, 1)  # rounding may exceed it
     return mask

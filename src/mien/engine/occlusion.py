@@ -50,18 +50,22 @@ DOUBT, RIM = (0.25, 0.6), 7
 """The same for what hides the source; and how many pixels of the crop it is widened by, shadows included."""
 
 
+Sides = tuple[Float, Float]
+"""As a cell shows the source, and as it shows the other half of the source's face."""
+
+
 @dataclass(frozen=True)
 class Covering:
     """Of target and source, on the cells of the result's raster; float32[rows, columns] in [0, 1].
 
     front: what stands before the target's face. beard: the target's. hidden: what stands before the source's
-    face; source_beards: its beard; both as a cell shows the source, and as it shows the other half of it.
+    face. source_beards: its beard.
     """
 
     front: Float
     beard: Float
-    hidden: tuple[Float, Float]
-    source_beards: tuple[Float, Float]
+    hidden: Sides
+    source_beards: Sides
 
     @property
     def not_skin(self) -> Float:
@@ -104,22 +108,25 @@ class Occlusion:
         return covers, beard
 
 
-def find_covering(scene: Scene, source: Occlusion, source_points: Float, network: Network) -> Covering:
-    """Look at the target's face in the scene, and bring what is known of the source's there.
-
-    source: from `find_source_occlusion`, of the face with the mesh `source_points`, float32[478, 3].
-    """
+def find_covering(scene: Scene, network: Network) -> tuple[Float, Float]:
+    """`front` and `beard` of `Covering`: look at the target's face in the scene."""
     raster = scene.raster
     corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
     target = find_occlusion(Pyramid(scene.bent), scene.points[:, :2] + corner, network)
     front, beard = target.on_cells(raster, corner)
-    rows, columns = raster.ids.shape
-    guide = np.asarray(cv2.resize(scene.face, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
     radius = scene.face_width / raster.cell * EDGE
-    front = smoothstep(follow_edges(front, guide, radius, TOLERANCE), *SURE).astype(np.float32)
-    points = source_points[:MESH_POINTS]
-    hidden, beards = zip(*(source.on_mesh(raster, side) for side in (points, points[mirror()])), strict=True)
-    return Covering(front, beard, hidden, beards)
+    drawn = follow_edges(front, raster.reduce(scene.face), radius, TOLERANCE)
+    return smoothstep(drawn, *SURE).astype(np.float32), beard
+
+
+def covering_of_source(raster: Raster, source: Occlusion, points: Float) -> tuple[Sides, Sides]:
+    """`hidden` and `source_beards` of `Covering`: bring what is known of the source to the result's cells.
+
+    source: from `find_source_occlusion`, of the face with the mesh `points`, float32[478, 3].
+    """
+    points = points[:MESH_POINTS]
+    here, there = (source.on_mesh(raster, side) for side in (points, points[mirror()]))
+    return (here[0], there[0]), (here[1], there[1])
 
 
 def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
@@ -204,6 +211,6 @@ def follow_edges(mask: Float, guide: RGB, radius: float, tolerance: float) -> Fl
     slope_b = (a02 * x + a12 * y + a22 * z) / determinant
     offset = mean_mask - slope_r * mean_r - slope_g * mean_g - slope_b * mean_b
     function = cv2.merge([mean(plane) for plane in (slope_r, slope_g, slope_b, offset)])
-    slopes_offset = cv2.resize(function, size, interpolation=cv2.INTER_LINEAR)
-    drawn = (slopes_offset[..., :3] * (guide.astype(np.float32) / 255)).sum(axis=2) + slopes_offset[..., 3]
-    return np.asarray(np.clip(drawn, 0, 1), np.float32)
+    slope_r, slope_g, slope_b, offset = cv2.split(cv2.resize(function, size, interpolation=cv2.INTER_LINEAR))
+    r, g, b = cv2.split(guide.astype(np.float32) / 255)
+    return np.asarray(np.clip(slope_r * r + slope_g * g + slope_b * b + offset, 0, 1), np.float32)

@@ -6,7 +6,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from mien.engine.arrays import Float, Index, Mask
+from mien.engine.arrays import RGB, Float, Index, Mask
 from mien.engine.topology import MESH_POINTS, triangles
 
 GRID = 220
@@ -32,13 +32,17 @@ class Raster:
         """Values at the mesh's points, [468, K], spread over the cells: float32[rows, columns, K]."""
         by_x, by_y, constant = self._affine(values)
         rows, columns = self.ids.shape
-        spread = np.take(by_x, self._triangle, axis=0)
+        spread, down, rest = (self._of_triangles(values) for values in (by_x, by_y, constant))
         spread *= np.arange(columns, dtype=np.float32)[None, :, None]
-        down = np.take(by_y, self._triangle, axis=0)
         down *= np.arange(rows, dtype=np.float32)[:, None, None]
         spread += down
-        spread += np.take(constant, self._triangle, axis=0)
+        spread += rest
         return spread
+
+    def _of_triangles(self, values: Float) -> Float:
+        """Each cell's triangle's values, [898, K]: [rows, columns, K]. Nothing is out of range, but NumPy is
+        quicker when it need not make sure of that."""
+        return np.take(values, self._triangle, axis=0, mode="clip")
 
     @cached_property
     def _triangle(self) -> Index:
@@ -49,12 +53,14 @@ class Raster:
     def _from_corners(self) -> Float:
         """float64[898, 3, 3]: what turns the values at a triangle's corners into its affine function. A
         triangle that is seen edge-on has one value for all of it."""
-        corners = np.concatenate([self.points[triangles()], np.ones((len(triangles()), 3, 1))], axis=2)
-        flat = np.abs(np.linalg.det(corners)) < 1e-3
-        corners[flat] = np.eye(3)
-        inverse = np.linalg.inv(corners)
-        inverse[flat] = [[0, 0, 0], [0, 0, 0], [1 / 3, 1 / 3, 1 / 3]]
-        return np.asarray(inverse)
+        x, y = np.moveaxis(self.points[triangles()], 2, 0)  # 898,3 each
+        x1, y1, x2, y2 = (np.roll(along, -steps, axis=1) for steps in (1, 2) for along in (x, y))
+        # Cramer's rule: the adjugate of the corners' matrix, whose rows are x, y, 1
+        adjugate = np.stack([y1 - y2, x2 - x1, x1 * y2 - x2 * y1], axis=1)
+        determinant = adjugate[:, 2].sum(axis=1)[:, None, None]
+        flat = np.abs(determinant) < 1e-3
+        one_value = np.array([[0, 0, 0], [0, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
+        return np.where(flat, one_value, adjugate / np.where(flat, 1, determinant))
 
     def _affine(self, values: Float) -> tuple[Float, Float, Float]:
         """Per triangle: value = a·x + b·y + c; a, b and c as float32[898, K]."""
@@ -86,6 +92,13 @@ class Raster:
                 min(columns.stop * self.cell, width) - columns.start * self.cell,
             ),
         )
+
+    def reduce(self, image: RGB) -> RGB:
+        """Pixels to cells, averaged: uint8[h, w, 3] of the picture's `shape` to [rows, columns, 3]."""
+        rows, columns = self.ids.shape
+        below, right = rows * self.cell - self.shape[0], columns * self.cell - self.shape[1]
+        whole = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
     def enlarge(self, cells: Float) -> Float:
         """Cells to pixels, linearly: [rows, columns] or [rows, columns, K] to the picture's `shape`."""

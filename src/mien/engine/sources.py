@@ -41,7 +41,7 @@ class SourcePicture:
 
     @cached_property
     def embedding(self) -> Float:
-        """float32[1024] of unit length; of a person's only picture nobody needs it before the report."""
+        """float32[1024] of unit length."""
         return embed(self.picture, self.face.landmarks, self.embedder)
 
     @cached_property

@@ -20,14 +20,14 @@ from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
 from mien.engine.neighbours import Neighbour, neighbours_of
-from mien.engine.occlusion import find_covering
-from mien.engine.parallel import ONE_CORE, Cores, one_at_a_time
+from mien.engine.occlusion import Covering, Sides, covering_of_source, find_covering
+from mien.engine.parallel import Cores, one_at_a_time
 from mien.engine.pose import angle_between
 from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
-from mien.engine.texture import cut_source, shadows, texture_layers
+from mien.engine.texture import Layers, cut_source, shadows, texture_layers
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,6 @@ class FaceSwapper:
         )
         clock.stop()
         announce = on_step and one_at_a_time(on_step)
-        # Several faces are swapped side by side; of a single one its steps, where they don't need each other.
-        alone = len(swaps) == 1 or on_picture is not None
-        faces_at_a_time, within_a_face = (ONE_CORE, self._cores) if alone else (self._cores, ONE_CORE)
         jobs = [
             FaceJob(
                 picture=face.picture,
@@ -164,18 +161,19 @@ class FaceSwapper:
             )
             for face, source in zip(upright, sources, strict=True)
         ]
-        networks = Networks(self._occlusion, self._embedder)
-        swapped = faces_at_a_time.each(
-            lambda job: swap_face(job, options, networks, within_a_face, on_picture), jobs
+        # Whoever looks at the pictures gets them face by face.
+        faces_at_a_time = self._cores if on_picture is None else Cores(1)
+        swapped, image = self._cores.both(
+            lambda: faces_at_a_time.each(
+                lambda job: swap_face(job, options, self._occlusion, self._cores, on_picture), jobs
+            ),
+            target.copy,
         )
-        image = target.copy()
         for one in swapped:
             one.scene.put_into(np.rot90(image, one.job.quarter_turns), one.face)
-        reports = faces_at_a_time.each(
-            lambda one: self._report(image, one, len(theirs), within_a_face), swapped
-        )
-        identities = tuple(SwapIdentity(one.job.source.embedding, one.before) for one in swapped)
-        return SwapsResult(image, tuple(reports), theirs.boxes, identities)
+        reported = self._cores.each(lambda one: self._report(image, one, len(theirs)), swapped)
+        reports, identities = zip(*reported, strict=True)
+        return SwapsResult(image, reports, theirs.boxes, identities)
 
     def _find_targets(self, target: RGB, swaps: Sequence[FaceSwap]) -> tuple[PictureFaces, list[UprightFace]]:
         theirs = self._faces(target)
@@ -212,42 +210,36 @@ class FaceSwapper:
             sources.append(found[key])
         return sources
 
-    def _report(self, image: RGB, swapped: "SwappedFace", faces: int, cores: Cores) -> SwapReport:
-        theirs, source, clock = swapped.job.face, swapped.job.source, swapped.job.clock
-        clock.start("reporting")
-        upright = np.ascontiguousarray(np.rot90(image, swapped.job.quarter_turns))
-        after, wanted = cores.both(
-            lambda: embed_result(upright, swapped.points, self._embedder), lambda: source.embedding
+    def _report(self, image: RGB, swapped: "SwappedFace", faces: int) -> tuple[SwapReport, SwapIdentity]:
+        job = swapped.job
+        job.clock.start("reporting")
+        upright = np.ascontiguousarray(np.rot90(image, job.quarter_turns))
+        after, before = self._cores.both(
+            lambda: embed_result(upright, swapped.points, self._embedder),
+            lambda: embed(job.picture, job.face.landmarks, self._embedder),
         )
-        clock.stop()
+        job.clock.stop()
+        identity = SwapIdentity(job.source.embedding, before)
         ours = swapped.ours.face
         report = SwapReport(
             quality=0.0,
-            similarity_to_source=round(float(after @ wanted), 4),
-            similarity_to_target=round(float(after @ swapped.before), 4),
+            similarity_to_source=round(float(after @ identity.source), 4),
+            similarity_to_target=round(float(after @ identity.target), 4),
             faces=faces,
-            pose_gap=round(angle_between(ours.pose, theirs.pose), 1),
+            pose_gap=round(angle_between(ours.pose, job.face.pose), 1),
             expression_gap=round(swapped.expression_gap, 4),
-            resolution_gap=round(theirs.eye_distance / ours.eye_distance, 3),
+            resolution_gap=round(job.face.eye_distance / ours.eye_distance, 3),
             mirrored=round(swapped.mirrored, 3),
             covered=round(swapped.masks.covered, 3),
             beard_kept=swapped.masks.beard_kept,
-            pictures=tuple(picture.number for picture in source.pictures),
+            pictures=tuple(picture.number for picture in job.source.pictures),
             texture_from=swapped.ours.number,
-            strangers=source.strangers,
+            strangers=job.source.strangers,
             warnings=(),
             warning_codes=(),
-            milliseconds=clock.milliseconds,
+            milliseconds=job.clock.milliseconds,
         )
-        return assessed(report, ours.yaw)
-
-
-@dataclass(frozen=True)
-class Networks:
-    """What `swap_face` needs."""
-
-    occlusion: Network
-    embedder: Network
+        return assessed(report, ours.yaw), identity
 
 
 @dataclass(frozen=True)
@@ -267,13 +259,11 @@ class FaceJob:
 class SwappedFace:
     """A face of the target with another face in it.
 
-    before: float32[1024], the embedding of the face that was there. points: float32[478, 3], the new one's
-    mesh in pixels of the job's picture. face: uint8[h, w, 3], what `scene` puts in. expression_gap, mirrored:
-    as in `SwapReport`.
+    points: float32[478, 3], the new one's mesh in pixels of the job's picture. face: uint8[h, w, 3], what
+    `scene` puts in. expression_gap, mirrored: as in `SwapReport`.
     """
 
     job: FaceJob
-    before: Float
     ours: SourcePicture
     points: Float
     scene: Scene
@@ -284,12 +274,13 @@ class SwappedFace:
 
 
 def swap_face(
-    job: FaceJob, options: SwapOptions, networks: Networks, cores: Cores, on_picture: OnPicture | None
+    job: FaceJob, options: SwapOptions, occlusion: Network, cores: Cores, on_picture: OnPicture | None
 ) -> SwappedFace:
-    """Steps 5 to 10."""
+    """Steps 5 to 9."""
     target, theirs, source, clock = job.picture.image, job.face, job.source, job.clock
     ours = source.nearest(theirs)
     mesh = ours.face.landmarks
+    their_normals = normals(theirs.landmarks)
 
     clock.start("shaping")
     shape = result_shape(
@@ -302,34 +293,34 @@ def swap_face(
             ours.occlusion,
         ),
     )
-    covering, before = cores.both(
-        lambda: find_covering(scene, our_occlusion, mesh, networks.occlusion),
-        lambda: embed(job.picture, theirs.landmarks, networks.embedder),
-    )
 
     clock.start("texturing")
+
+    def texture() -> tuple[Layers, Sides, Sides]:
+        hidden, beards = covering_of_source(scene.raster, our_occlusion, mesh)
+        dark = shadows(scene.face, scene.points, their_normals)
+        return texture_layers(scene.raster, theirs.landmarks, patch, hidden, dark), hidden, beards
+
+    (layers, hidden, our_beards), ((front, their_beard), eyes) = cores.both(
+        texture,
+        lambda: (
+            find_covering(scene, occlusion),
+            kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
+        ),
+    )
+    covering = Covering(front, their_beard, hidden, our_beards)
+
+    clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
     skin = bare_skin(skin, covering.not_skin)
-    layers, (their_light, kept) = cores.both(
-        lambda: texture_layers(
-            scene.raster,
-            theirs.landmarks,
-            patch,
-            covering.hidden,
-            shadows(scene.face, scene.points, normals(theirs.landmarks)),
-        ),
+    our_light, (their_light, around_mouth) = cores.both(
+        lambda: estimate_light(layers.own, layers.own_normals, skin),
         lambda: (
-            estimate_light(scene.face, normals(theirs.landmarks), skin),
-            kept_expression(
-                scene.raster, target, theirs.landmarks, mesh, shape.expression, covering.source_beards[0]
-            )
-            + kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
+            estimate_light(scene.face, their_normals, skin),
+            kept_expression(scene.raster, target, theirs.landmarks, mesh, shape.expression, our_beards[0]),
         ),
     )
-
-    clock.start("lighting")
-    our_light = estimate_light(layers.own, layers.own_normals, skin)
     relit, (masks, their_detail, grey) = cores.both(
         lambda: relight_layers(layers, our_light, their_light, skin),
         lambda: (
@@ -347,11 +338,16 @@ def swap_face(
         mask = np.minimum(mask, scene.ground)
 
     clock.start("blending")
-    matched = match_detail(relit, their_detail, mask > 0.9)
-    put_back(matched, kept)
-    if grey:
-        matched = without_colour(matched)
-    face = blend(matched, scene.face, mask)
+
+    def put_in() -> tuple[Float, RGB]:
+        matched = match_detail(relit, their_detail, mask > 0.9)
+        put_back(matched, around_mouth + eyes)
+        if grey:
+            matched = without_colour(matched)
+        return matched, blend(matched, scene.face, mask)
+
+    # Nothing is left to be done beside it but what the report will ask for.
+    (matched, face), _ = cores.both(put_in, lambda: source.embedding)
     clock.stop()
     if on_picture is not None:
         show_steps(
@@ -371,7 +367,6 @@ def swap_face(
         )
     return SwappedFace(
         job=job,
-        before=before,
         ours=ours,
         points=shape.points,
         scene=scene,
