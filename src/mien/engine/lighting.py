@@ -45,8 +45,6 @@ stubble is not, and a highlight is brighter."""
 HIDDEN = 0.2
 """What covers more of a cell than this spoils its colour."""
 
-GREY_TOLERANCE = 3
-
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
 MIN_GAIN, MAX_GAIN = 0.04, 3.0
@@ -134,17 +132,6 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     carried = cv2.GaussianBlur((lab - fit) * weight[..., None], (0, 0), sigma)
     share = cv2.GaussianBlur(weight, (0, 0), sigma)
     return Light(fit + carried / (share + 0.1)[..., None], weight, lab)
-
-
-def is_grey(image: RGB) -> bool:
-    """Whether a picture is monochrome, give or take what compression does to it."""
-    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.int16)
-    return bool(np.percentile(small.max(axis=2) - small.min(axis=2), 99) <= GREY_TOLERANCE)
-
-
-def without_colour(image: Float) -> Float:
-    """The same in grey, still with three channels."""
-    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def relight_layers(layers: Layers, own: Light, wanted: Light, skin: Skin) -> Float:

@@ -15,7 +15,7 @@ from mien.engine.faces import Face, PictureFaces, UprightFace
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import detail, match_detail
 from mien.engine.identity import embed, embed_result
-from mien.engine.lighting import bare_skin, estimate_light, is_grey, relight_layers, skin_of, without_colour
+from mien.engine.lighting import bare_skin, estimate_light, relight_layers, skin_of
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
@@ -28,6 +28,7 @@ from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
 from mien.engine.texture import cut_source, shadows, texture_layers
+from mien.engine.tone import tone_of, toned
 
 
 @dataclass(frozen=True)
@@ -330,12 +331,12 @@ def swap_face(
 
     clock.start("lighting")
     our_light = estimate_light(layers.own, layers.own_normals, skin)
-    relit, (masks, their_detail, grey) = cores.both(
+    relit, (masks, their_detail, tone) = cores.both(
         lambda: relight_layers(layers, our_light, their_light, skin),
         lambda: (
             face_masks(scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width),
             detail(scene.face),
-            is_grey(scene.bent),
+            tone_of(scene.bent),
         ),
     )
 
@@ -349,8 +350,8 @@ def swap_face(
     clock.start("blending")
     matched = match_detail(relit, their_detail, mask > 0.9)
     put_back(matched, kept)
-    if grey:
-        matched = without_colour(matched)
+    if tone is not None:
+        matched = toned(matched, tone)
     face = blend(matched, scene.face, mask)
     clock.stop()
     if on_picture is not None:
