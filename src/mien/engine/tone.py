@@ -18,7 +18,9 @@ rest may be eyes or lips that somebody coloured."""
 
 def tone_of(image: RGB) -> Float | None:
     """What to add to each luma from 0 to 255, float32[256, 3] RGB; None for a picture with colours."""
-    small = cv2.resize(image, (GRID, GRID), interpolation=cv2.INTER_AREA).reshape(-1, 1, 3)
+    every = max(1, min(image.shape[:2]) // (8 * GRID))  # of so many pixels one is enough
+    fewer = np.ascontiguousarray(image[::every, ::every])
+    small = cv2.resize(fewer, (GRID, GRID), interpolation=cv2.INTER_AREA).reshape(-1, 1, 3)
     luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).ravel()
     offsets = small[:, 0].astype(np.float32) - luma[:, None]
     step = luma // STEP
