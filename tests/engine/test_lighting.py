@@ -61,7 +61,7 @@ def chroma(picture: Float) -> Float:
 
 def test_a_face_under_its_own_light_stays_as_it_is(lit: Lit) -> None:
     own = estimate_light(lit.picture, lit.normals, lit.skin)
-    relit = relight(lit.picture, own, own, lit.skin)
+    relit = relight(lit.picture, own, own)
     assert relit.dtype == np.float32
     np.testing.assert_allclose(relit, lit.picture, atol=0.5)
 
@@ -70,7 +70,7 @@ def test_a_face_under_its_own_light_stays_as_it_is(lit: Lit) -> None:
 def test_a_change_of_light_or_colour_is_undone(lit: Lit, gain: tuple[float, float, float]) -> None:
     changed = lit.under(np.array(gain))
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (changed, lit.picture))
-    back = relight(changed, own, wanted, lit.skin)
+    back = relight(changed, own, wanted)
     assert lit.differs_on_skin(back) < 0.2 * lit.differs_on_skin(changed)
 
 
@@ -78,14 +78,14 @@ def test_light_from_one_side_is_undone(lit: Lit) -> None:
     from_the_right = np.linspace(0.5, 1, lit.picture.shape[1])[None, :, None]
     changed = lit.under(from_the_right)
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (changed, lit.picture))
-    back = relight(changed, own, wanted, lit.skin)
+    back = relight(changed, own, wanted)
     assert lit.differs_on_skin(back) < 0.3 * lit.differs_on_skin(changed)
 
 
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:
     grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, grey))
-    relit = relight(lit.picture, own, wanted, lit.skin)
+    relit = relight(lit.picture, own, wanted)
     assert chroma(relit)[lit.on_skin].mean() < 0.25 * chroma(lit.picture)[lit.on_skin].mean()
 
 
@@ -95,7 +95,7 @@ def test_what_is_brighter_than_skin_does_not_blow_out(lit: Lit) -> None:
     x, y = lit.points[50, :2].astype(int)
     shaded[y - 3 : y + 4, x - 3 : x + 4] = 200
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (shaded, lit.picture))
-    relit = relight(shaded, own, wanted, lit.skin)
+    relit = relight(shaded, own, wanted)
     gain = lit.picture[lit.on_skin].mean() / shaded[lit.on_skin].mean()
     assert relit[y, x].mean() < 0.8 * gain * 200
 

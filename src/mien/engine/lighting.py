@@ -47,7 +47,7 @@ HIDDEN = 0.2
 
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
-MIN_GAIN, MAX_GAIN = 0.04, 3.0
+MIN_GAIN, MAX_GAIN = 0.04, 10.0
 MAX_VIVIDNESS = 1.25
 """Chroma grows with luma, but no further: dark colours are noisy."""
 
@@ -134,22 +134,22 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     return Light(fit + carried / (share + 0.1)[..., None], weight, lab)
 
 
-def relight_layers(layers: Layers, own: Light, wanted: Light, skin: Skin) -> Float:
+def relight_layers(layers: Layers, own: Light, wanted: Light, other_skin: Skin) -> Float:
     """Texture under the target's light, float32[H, W, 3] RGB in 0–255; `own` is what `layers.own` came with.
 
-    Each half of the source's face is lit in its own way, so each is relit by itself.
+    Each half of the source's face is lit in its own way, so each is relit by itself. other_skin: what of the
+    mirrored half is bare.
     """
-    face = relight(layers.own, own, wanted, skin)
+    face = relight(layers.own, own, wanted)
     if layers.mirrored_side is not None:
         turned = layers.own_normals[mirror()] * [-1, 1, 1]
-        other = relight(
-            layers.mirrored_side, estimate_light(layers.mirrored_side, turned, skin), wanted, skin
-        )
+        light = estimate_light(layers.mirrored_side, turned, other_skin)
+        other = relight(layers.mirrored_side, light, wanted)
         face = other + (face - other) * layers.own_share[..., None]
     return face
 
 
-def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
+def relight(image: RGB, own: Light, wanted: Light) -> Float:
     """`image` under the light of another, float32[H, W, 3] RGB in 0–255.
 
     In luma and chroma (ITU-R BT.601). Luma of skin and of what is darker is multiplied, like reflectance by
@@ -157,7 +157,8 @@ def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
     change = wanted.low - own.low
-    plain_skin = skin.candidates if skin.candidates.any() else np.ones_like(skin.candidates)
+    lit = own.weight > 0
+    plain_skin = lit if lit.any() else np.ones_like(lit)
     typical = np.median(change[plain_skin], axis=0)
     limit = np.array([40, 14, 14], np.float32)
     change = typical + np.clip(change - typical, -limit, limit)

@@ -311,7 +311,8 @@ def swap_face(
     clock.start("texturing")
     skin = skin_of(scene.raster, scene.face_width)
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
-    skin = bare_skin(skin, covering.not_skin)
+    their_skin = bare_skin(skin, covering.over_target)
+    our_skin, other_skin = (bare_skin(skin, hidden) for hidden in covering.over_source)
     layers, (their_light, kept) = cores.both(
         lambda: texture_layers(
             scene.raster,
@@ -321,7 +322,7 @@ def swap_face(
             shadows(scene.face, scene.points, normals(theirs.landmarks)),
         ),
         lambda: (
-            estimate_light(scene.face, normals(theirs.landmarks), skin),
+            estimate_light(scene.face, normals(theirs.landmarks), their_skin),
             kept_expression(
                 scene.raster, target, theirs.landmarks, mesh, shape.expression, covering.source_beards[0]
             )
@@ -330,9 +331,9 @@ def swap_face(
     )
 
     clock.start("lighting")
-    our_light = estimate_light(layers.own, layers.own_normals, skin)
+    our_light = estimate_light(layers.own, layers.own_normals, our_skin)
     relit, (masks, their_detail, tone) = cores.both(
-        lambda: relight_layers(layers, our_light, their_light, skin),
+        lambda: relight_layers(layers, our_light, their_light, other_skin),
         lambda: (
             face_masks(scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width),
             detail(scene.face),
