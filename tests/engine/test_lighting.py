@@ -100,6 +100,22 @@ def test_what_is_brighter_than_skin_does_not_blow_out(lit: Lit) -> None:
     assert relit[y, x].mean() < 0.8 * gain * 200
 
 
+def test_on_an_overexposed_face_little_drawing_is_left(lit: Lit) -> None:
+    """Half-shade fades, what is black stays."""
+    x, y = lit.points[50, :2].astype(int)
+    spotted = lit.picture.copy()
+    half, black = (slice(y - 6, y), slice(x - 3, x + 3)), (slice(y, y + 6), slice(x - 3, x + 3))
+    spotted[half] = spotted[half] * 0.6
+    spotted[black] = spotted[black] * 0.05
+    own = estimate_light(spotted, lit.normals, lit.skin)
+    white = estimate_light(np.full_like(spotted, 252), lit.normals, lit.skin)
+    for wanted, fades in ((own, False), (white, True)):
+        relit = relight(spotted, own, wanted)
+        skin = np.median(relit[lit.on_skin].mean(axis=1))
+        assert (relit[half].mean() > 0.75 * skin) == fades
+        assert relit[black].mean() < 0.2 * skin
+
+
 def test_light_is_smooth_and_its_weights_are_shares(lit: Lit) -> None:
     light = estimate_light(lit.picture, lit.normals, lit.skin)
     assert light.weight.min() >= 0

@@ -13,6 +13,7 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float, Mask
 from mien.engine.drawing import area, disc
+from mien.engine.geometry import smoothstep
 from mien.engine.raster import Raster
 from mien.engine.texture import Layers
 from mien.engine.topology import (
@@ -50,6 +51,9 @@ FIT_SAMPLES = 1500
 MIN_GAIN, MAX_GAIN = 0.04, 10.0
 MAX_VIVIDNESS = 1.25
 """Chroma grows with luma, but no further: dark colours are noisy."""
+
+OVEREXPOSED = (84.0, 97.0)
+"""Lightness of skin between which its drawing fades."""
 
 NEUTRAL = 0.5
 """Where OpenCV puts grey in the chroma planes of float pictures."""
@@ -153,7 +157,8 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     """`image` under the light of another, float32[H, W, 3] RGB in 0–255.
 
     In luma and chroma (ITU-R BT.601). Luma of skin and of what is darker is multiplied, like reflectance by
-    light; what is brighter than skin keeps its distance, so that highlights and eye whites don't blow out.
+    light; what is brighter than skin keeps its distance, so that highlights and eye whites don't blow out. On
+    overexposed skin what is a little darker is nearly as white, as a sensor would have it.
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
     change = wanted.low - own.low
@@ -171,9 +176,12 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     luma, red, blue = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb))
     skin_luma, full_gain = _enlarge(before[..., 0], shape), _enlarge(gain, shape)
     plain = cv2.min(luma, skin_luma)
-    relit = plain * full_gain + (luma - plain) * np.minimum(full_gain, 1)
-    # Hair and pupils have little colour of their own to shift.
     share = plain / skin_luma
+    relit = plain * full_gain + (luma - plain) * np.minimum(full_gain, 1)
+    overexposed = smoothstep(wanted.low[..., 0], *OVEREXPOSED)
+    if overexposed.any():
+        relit *= 1 + _enlarge(overexposed, shape) * (1 - share)
+    # Hair and pupils have little colour of their own to shift.
     full_vividness = np.minimum(full_gain, MAX_VIVIDNESS)
     chroma = [
         (plane - NEUTRAL) * full_vividness + _enlarge(shift[..., k], shape) * share + NEUTRAL
