@@ -82,6 +82,17 @@ def test_light_from_one_side_is_undone(lit: Lit) -> None:
     assert lit.differs_on_skin(back) < 0.3 * lit.differs_on_skin(changed)
 
 
+def test_lights_of_two_colours_are_taken_over(lit: Lit) -> None:
+    along = np.linspace(0, 1, lit.picture.shape[1])[None, :, None]
+    target = lit.under((1 - along) * [1.0, 0.4, 0.7] + along * [0.2, 0.7, 1.0])
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, target))
+    relit = relight(lit.picture, own, wanted)
+    before, after = (
+        np.abs(shown.astype(np.float64) - target)[lit.on_skin].mean() for shown in (lit.picture, relit)
+    )
+    assert after < 0.11 * before
+
+
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:
     grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, grey))

@@ -161,13 +161,7 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     overexposed skin what is a little darker is nearly as white, as a sensor would have it.
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
-    change = wanted.low - own.low
-    lit = own.weight > 0
-    plain_skin = lit if lit.any() else np.ones_like(lit)
-    typical = np.median(change[plain_skin], axis=0)
-    limit = np.array([40, 14, 14], np.float32)
-    change = typical + np.clip(change - typical, -limit, limit)
-    before, after = _luma_chroma(own.low), _luma_chroma(own.low + change)
+    before, after = _luma_chroma(own.low), _luma_chroma(wanted.low)
     gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
     vividness = np.minimum(gain, MAX_VIVIDNESS)
     shift = after[..., 1:] - before[..., 1:] * vividness[..., None]
