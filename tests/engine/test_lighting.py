@@ -93,6 +93,24 @@ def test_lights_of_two_colours_are_taken_over(lit: Lit) -> None:
     assert after < 0.11 * before
 
 
+def test_a_patch_of_coloured_light_does_not_come_along(lit: Lit) -> None:
+    """A lamp's or a shadow's colour on a part of the source's face."""
+    x, y = lit.points[50, :2].astype(int)
+    reach = lit.picture.shape[1] // 8
+    patch = (slice(y - reach, y + reach), slice(x - reach, x + reach))
+    tinted = lit.picture.copy()
+    tinted[patch] = (tinted[patch] * [0.55, 0.85, 0.75]).astype(np.uint8)
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (tinted, lit.picture))
+    relit = relight(tinted, own, wanted)
+
+    def away(shown: Float) -> float:
+        colours = cv2.cvtColor(shown.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
+        wanted_colours = cv2.cvtColor(lit.picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
+        return float(np.linalg.norm((colours - wanted_colours)[patch], axis=2).mean())
+
+    assert away(relit) < 0.6 * away(tinted)
+
+
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:
     grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, grey))

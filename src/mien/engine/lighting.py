@@ -3,7 +3,8 @@
 Light is estimated on skin alone, at a fraction of the resolution, in Lab: spherical harmonics on the mesh's
 normals (Ramamoorthi & Hanrahan 2001: nine terms carry nearly all diffuse light), fitted by reweighted least
 squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up fall out, plus the smooth rest
-that they leave. The quotient of the target's and the source's estimate relights the source.
+that they leave, of colour on all bare skin. The quotient of the target's and the source's estimate relights
+the source.
 """
 
 from dataclasses import dataclass, replace
@@ -32,8 +33,9 @@ from mien.engine.topology import (
 GRID = 72
 """Cells across the face: light is smooth."""
 
-SMOOTH = 0.16
-"""Sigma of the smooth rest, in face widths."""
+SMOOTH, SMOOTH_COLOUR = 0.16, 0.08
+"""Sigma of the smooth rest of lightness and of colour, in face widths. Faces differ in lightness more than in
+colour, which light and shadows change from place to place."""
 
 RELIEF = 0.06
 """Sigma, in face widths, that evens the mesh's normals: lids and lips cast shadows that harmonics can't
@@ -132,10 +134,17 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     direction = cv2.GaussianBlur(direction, (0, 0), RELIEF * GRID)
     direction = direction / (np.linalg.norm(direction, axis=2, keepdims=True) + 1e-6)
     fit, weight = _fit_harmonics(lab, direction, skin)
-    sigma = SMOOTH * GRID
-    carried = cv2.GaussianBlur((lab - fit) * weight[..., None], (0, 0), sigma)
-    share = cv2.GaussianBlur(weight, (0, 0), sigma)
-    return Light(fit + carried / (share + 0.1)[..., None], weight, lab)
+    rest = lab - fit
+    lightness = _evened(rest[..., 0], weight, SMOOTH * GRID)
+    colour = _evened(rest[..., 1:], skin.candidates.astype(np.float32), SMOOTH_COLOUR * GRID)
+    return Light(fit + np.dstack([lightness, colour]), weight, lab)
+
+
+def _evened(planes: Float, weight: Float, sigma: float) -> Float:
+    """float32[h, w] or [h, w, K], smoothed over the cells that `weight`, float32[h, w], counts."""
+    weights = weight.reshape(weight.shape + (1,) * (planes.ndim - 2))
+    share = cv2.GaussianBlur(weight, (0, 0), sigma).reshape(weights.shape)
+    return np.asarray(cv2.GaussianBlur(planes * weights, (0, 0), sigma) / (share + 0.1))
 
 
 def relight_layers(layers: Layers, own: Light, wanted: Light, other_skin: Skin) -> Float:
