@@ -61,7 +61,7 @@ def chroma(picture: Float) -> Float:
 
 def test_a_face_under_its_own_light_stays_as_it_is(lit: Lit) -> None:
     own = estimate_light(lit.picture, lit.normals, lit.skin)
-    relit = relight(lit.picture, own, own, lit.skin)
+    relit = relight(lit.picture, own, own)
     assert relit.dtype == np.float32
     np.testing.assert_allclose(relit, lit.picture, atol=0.5)
 
@@ -70,7 +70,7 @@ def test_a_face_under_its_own_light_stays_as_it_is(lit: Lit) -> None:
 def test_a_change_of_light_or_colour_is_undone(lit: Lit, gain: tuple[float, float, float]) -> None:
     changed = lit.under(np.array(gain))
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (changed, lit.picture))
-    back = relight(changed, own, wanted, lit.skin)
+    back = relight(changed, own, wanted)
     assert lit.differs_on_skin(back) < 0.2 * lit.differs_on_skin(changed)
 
 
@@ -78,14 +78,43 @@ def test_light_from_one_side_is_undone(lit: Lit) -> None:
     from_the_right = np.linspace(0.5, 1, lit.picture.shape[1])[None, :, None]
     changed = lit.under(from_the_right)
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (changed, lit.picture))
-    back = relight(changed, own, wanted, lit.skin)
+    back = relight(changed, own, wanted)
     assert lit.differs_on_skin(back) < 0.3 * lit.differs_on_skin(changed)
+
+
+def test_lights_of_two_colours_are_taken_over(lit: Lit) -> None:
+    along = np.linspace(0, 1, lit.picture.shape[1])[None, :, None]
+    target = lit.under((1 - along) * [1.0, 0.4, 0.7] + along * [0.2, 0.7, 1.0])
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, target))
+    relit = relight(lit.picture, own, wanted)
+    before, after = (
+        np.abs(shown.astype(np.float64) - target)[lit.on_skin].mean() for shown in (lit.picture, relit)
+    )
+    assert after < 0.11 * before
+
+
+def test_a_patch_of_coloured_light_does_not_come_along(lit: Lit) -> None:
+    """A lamp's or a shadow's colour on a part of the source's face."""
+    x, y = lit.points[50, :2].astype(int)
+    reach = lit.picture.shape[1] // 8
+    patch = (slice(y - reach, y + reach), slice(x - reach, x + reach))
+    tinted = lit.picture.copy()
+    tinted[patch] = (tinted[patch] * [0.55, 0.85, 0.75]).astype(np.uint8)
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (tinted, lit.picture))
+    relit = relight(tinted, own, wanted)
+
+    def away(shown: Float) -> float:
+        colours = cv2.cvtColor(shown.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
+        wanted_colours = cv2.cvtColor(lit.picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
+        return float(np.linalg.norm((colours - wanted_colours)[patch], axis=2).mean())
+
+    assert away(relit) < 0.6 * away(tinted)
 
 
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:
     grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, grey))
-    relit = relight(lit.picture, own, wanted, lit.skin)
+    relit = relight(lit.picture, own, wanted)
     assert chroma(relit)[lit.on_skin].mean() < 0.25 * chroma(lit.picture)[lit.on_skin].mean()
 
 
@@ -95,9 +124,25 @@ def test_what_is_brighter_than_skin_does_not_blow_out(lit: Lit) -> None:
     x, y = lit.points[50, :2].astype(int)
     shaded[y - 3 : y + 4, x - 3 : x + 4] = 200
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (shaded, lit.picture))
-    relit = relight(shaded, own, wanted, lit.skin)
+    relit = relight(shaded, own, wanted)
     gain = lit.picture[lit.on_skin].mean() / shaded[lit.on_skin].mean()
     assert relit[y, x].mean() < 0.8 * gain * 200
+
+
+def test_on_an_overexposed_face_little_drawing_is_left(lit: Lit) -> None:
+    """Half-shade fades, what is black stays."""
+    x, y = lit.points[50, :2].astype(int)
+    spotted = lit.picture.copy()
+    half, black = (slice(y - 6, y), slice(x - 3, x + 3)), (slice(y, y + 6), slice(x - 3, x + 3))
+    spotted[half] = spotted[half] * 0.6
+    spotted[black] = spotted[black] * 0.05
+    own = estimate_light(spotted, lit.normals, lit.skin)
+    white = estimate_light(np.full_like(spotted, 252), lit.normals, lit.skin)
+    for wanted, fades in ((own, False), (white, True)):
+        relit = relight(spotted, own, wanted)
+        skin = np.median(relit[lit.on_skin].mean(axis=1))
+        assert (relit[half].mean() > 0.75 * skin) == fades
+        assert relit[black].mean() < 0.2 * skin
 
 
 def test_light_is_smooth_and_its_weights_are_shares(lit: Lit) -> None:

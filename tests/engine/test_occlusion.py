@@ -14,6 +14,7 @@ from mien.engine.models import Network
 from mien.engine.occlusion import (
     CROP,
     EXTENT,
+    Covering,
     Occlusion,
     covering_of_source,
     face_outline,
@@ -191,3 +192,12 @@ def test_the_crop_holds_the_face_upright_in_its_middle(photo: Photos) -> None:
     np.testing.assert_allclose((low + high) / 2, (CROP - 1) / 2, atol=0.5)
     assert (high - low).max() == pytest.approx(CROP / EXTENT, rel=0.02)
     assert points[NOSE_TIP, 1] < points[LOWER_FACE, 1].max()
+
+
+def test_each_face_has_its_own_covers() -> None:
+    """What hides one face tells nothing against the skin of another."""
+    front, beard, hidden_here, hidden_there, beard_here, beard_there = np.eye(6, dtype=np.float32)
+    covering = Covering(front, beard, (hidden_here, hidden_there), (beard_here, beard_there))
+    np.testing.assert_array_equal(covering.over_target, front + beard)
+    np.testing.assert_array_equal(covering.over_source[0], hidden_here + beard_here)
+    np.testing.assert_array_equal(covering.over_source[1], hidden_there + beard_there)

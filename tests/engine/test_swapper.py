@@ -639,6 +639,14 @@ def test_dark_and_bright_targets_keep_their_light(photo: Photos, swapper: FaceSw
     assert all(one < other for one, other in pairwise(lightness))
 
 
+def test_a_dark_source_is_lit_like_the_target(photo: Photos, swapper: FaceSwapper) -> None:
+    target, face = photo(9, "amateur_selfie")
+    dark = (photo(3, "studio_portrait")[0] * 0.12).astype(np.uint8)
+    image = swapper.swap(target, dark).image
+    inside = near(face, target.shape, 0)
+    assert image[inside].mean() == pytest.approx(target[inside].mean(), rel=0.15)
+
+
 @pytest.mark.parametrize("gain", [0, 4, 5])
 @pytest.mark.parametrize("role", ["target", "source"])
 def test_black_and_overexposed_pictures_end_in_a_swap_or_in_a_reason(

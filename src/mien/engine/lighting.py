@@ -3,7 +3,8 @@
 Light is estimated on skin alone, at a fraction of the resolution, in Lab: spherical harmonics on the mesh's
 normals (Ramamoorthi & Hanrahan 2001: nine terms carry nearly all diffuse light), fitted by reweighted least
 squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up fall out, plus the smooth rest
-that they leave. The quotient of the target's and the source's estimate relights the source.
+that they leave, of colour on all bare skin. The quotient of the target's and the source's estimate relights
+the source.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float, Mask
 from mien.engine.drawing import area, disc
+from mien.engine.geometry import smoothstep
 from mien.engine.raster import Raster
 from mien.engine.texture import Layers
 from mien.engine.topology import (
@@ -31,8 +33,9 @@ from mien.engine.topology import (
 GRID = 72
 """Cells across the face: light is smooth."""
 
-SMOOTH = 0.16
-"""Sigma of the smooth rest, in face widths."""
+SMOOTH, SMOOTH_COLOUR = 0.16, 0.08
+"""Sigma of the smooth rest of lightness and of colour, in face widths. Faces differ in lightness more than in
+colour, which light and shadows change from place to place."""
 
 RELIEF = 0.06
 """Sigma, in face widths, that evens the mesh's normals: lids and lips cast shadows that harmonics can't
@@ -45,13 +48,14 @@ stubble is not, and a highlight is brighter."""
 HIDDEN = 0.2
 """What covers more of a cell than this spoils its colour."""
 
-GREY_TOLERANCE = 3
-
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
-MIN_GAIN, MAX_GAIN = 0.04, 3.0
+MIN_GAIN, MAX_GAIN = 0.04, 10.0
 MAX_VIVIDNESS = 1.25
 """Chroma grows with luma, but no further: dark colours are noisy."""
+
+OVEREXPOSED = (84.0, 97.0)
+"""Lightness of skin between which its drawing fades."""
 
 NEUTRAL = 0.5
 """Where OpenCV puts grey in the chroma planes of float pictures."""
@@ -130,51 +134,43 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     direction = cv2.GaussianBlur(direction, (0, 0), RELIEF * GRID)
     direction = direction / (np.linalg.norm(direction, axis=2, keepdims=True) + 1e-6)
     fit, weight = _fit_harmonics(lab, direction, skin)
-    sigma = SMOOTH * GRID
-    carried = cv2.GaussianBlur((lab - fit) * weight[..., None], (0, 0), sigma)
-    share = cv2.GaussianBlur(weight, (0, 0), sigma)
-    return Light(fit + carried / (share + 0.1)[..., None], weight, lab)
+    rest = lab - fit
+    lightness = _evened(rest[..., 0], weight, SMOOTH * GRID)
+    colour = _evened(rest[..., 1:], skin.candidates.astype(np.float32), SMOOTH_COLOUR * GRID)
+    return Light(fit + np.dstack([lightness, colour]), weight, lab)
 
 
-def is_grey(image: RGB) -> bool:
-    """Whether a picture is monochrome, give or take what compression does to it."""
-    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.int16)
-    return bool(np.percentile(small.max(axis=2) - small.min(axis=2), 99) <= GREY_TOLERANCE)
+def _evened(planes: Float, weight: Float, sigma: float) -> Float:
+    """float32[h, w] or [h, w, K], smoothed over the cells that `weight`, float32[h, w], counts."""
+    weights = weight.reshape(weight.shape + (1,) * (planes.ndim - 2))
+    share = cv2.GaussianBlur(weight, (0, 0), sigma).reshape(weights.shape)
+    return np.asarray(cv2.GaussianBlur(planes * weights, (0, 0), sigma) / (share + 0.1))
 
 
-def without_colour(image: Float) -> Float:
-    """The same in grey, still with three channels."""
-    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-
-
-def relight_layers(layers: Layers, own: Light, wanted: Light, skin: Skin) -> Float:
+def relight_layers(layers: Layers, own: Light, wanted: Light, other_skin: Skin) -> Float:
     """Texture under the target's light, float32[H, W, 3] RGB in 0–255; `own` is what `layers.own` came with.
 
-    Each half of the source's face is lit in its own way, so each is relit by itself.
+    Each half of the source's face is lit in its own way, so each is relit by itself. other_skin: what of the
+    mirrored half is bare.
     """
-    face = relight(layers.own, own, wanted, skin)
+    face = relight(layers.own, own, wanted)
     if layers.mirrored_side is not None:
         turned = layers.own_normals[mirror()] * [-1, 1, 1]
-        other = relight(
-            layers.mirrored_side, estimate_light(layers.mirrored_side, turned, skin), wanted, skin
-        )
+        light = estimate_light(layers.mirrored_side, turned, other_skin)
+        other = relight(layers.mirrored_side, light, wanted)
         face = other + (face - other) * layers.own_share[..., None]
     return face
 
 
-def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
+def relight(image: RGB, own: Light, wanted: Light) -> Float:
     """`image` under the light of another, float32[H, W, 3] RGB in 0–255.
 
     In luma and chroma (ITU-R BT.601). Luma of skin and of what is darker is multiplied, like reflectance by
-    light; what is brighter than skin keeps its distance, so that highlights and eye whites don't blow out.
+    light; what is brighter than skin keeps its distance, so that highlights and eye whites don't blow out. On
+    overexposed skin what is a little darker is nearly as white, as a sensor would have it.
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
-    change = wanted.low - own.low
-    plain_skin = skin.candidates if skin.candidates.any() else np.ones_like(skin.candidates)
-    typical = np.median(change[plain_skin], axis=0)
-    limit = np.array([40, 14, 14], np.float32)
-    change = typical + np.clip(change - typical, -limit, limit)
-    before, after = _luma_chroma(own.low), _luma_chroma(own.low + change)
+    before, after = _luma_chroma(own.low), _luma_chroma(wanted.low)
     gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
     vividness = np.minimum(gain, MAX_VIVIDNESS)
     shift = after[..., 1:] - before[..., 1:] * vividness[..., None]
@@ -183,9 +179,12 @@ def relight(image: RGB, own: Light, wanted: Light, skin: Skin) -> Float:
     luma, red, blue = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb))
     skin_luma, full_gain = _enlarge(before[..., 0], shape), _enlarge(gain, shape)
     plain = cv2.min(luma, skin_luma)
-    relit = plain * full_gain + (luma - plain) * np.minimum(full_gain, 1)
-    # Hair and pupils have little colour of their own to shift.
     share = plain / skin_luma
+    relit = plain * full_gain + (luma - plain) * np.minimum(full_gain, 1)
+    overexposed = smoothstep(wanted.low[..., 0], *OVEREXPOSED)
+    if overexposed.any():
+        relit *= 1 + _enlarge(overexposed, shape) * (1 - share)
+    # Hair and pupils have little colour of their own to shift.
     full_vividness = np.minimum(full_gain, MAX_VIVIDNESS)
     chroma = [
         (plane - NEUTRAL) * full_vividness + _enlarge(shift[..., k], shape) * share + NEUTRAL

@@ -118,7 +118,7 @@ def _against_skin(skin: Skin, beard: Float, light: Light) -> Float:
     """Lab of a beard minus Lab of the skin above it, float[3]."""
     rows, columns = skin.face.shape
     coarse = cv2.resize(beard, (columns, rows), interpolation=cv2.INTER_AREA)
-    hair, bare = skin.face & (coarse > 0.5), skin.candidates & skin.upper
+    hair, bare = skin.face & (coarse > 0.5), (light.weight > 0) & skin.upper
     if not hair.any() or not bare.any():
         return np.zeros(3)
     return np.asarray(np.median(light.lab[hair], axis=0) - np.median(light.lab[bare], axis=0))

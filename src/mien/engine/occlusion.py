@@ -68,9 +68,15 @@ class Covering:
     source_beards: Sides
 
     @property
-    def not_skin(self) -> Float:
-        """What of either face tells nothing about the light on skin: lights of the same places compare."""
-        return np.asarray(np.maximum.reduce([self.front, self.beard, *self.hidden, *self.source_beards]))
+    def over_target(self) -> Float:
+        """What of the target's face is no bare skin."""
+        return np.maximum(self.front, self.beard)
+
+    @property
+    def over_source(self) -> tuple[Float, Float]:
+        """The same of the source's, on its own side and on the other one."""
+        here, there = (np.maximum(*both) for both in zip(self.hidden, self.source_beards, strict=True))
+        return here, there
 
 
 @dataclass(frozen=True)

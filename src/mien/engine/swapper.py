@@ -15,7 +15,7 @@ from mien.engine.faces import Face, PictureFaces, UprightFace
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import detail, match_detail
 from mien.engine.identity import embed, embed_result
-from mien.engine.lighting import bare_skin, estimate_light, is_grey, relight_layers, skin_of, without_colour
+from mien.engine.lighting import bare_skin, estimate_light, relight_layers, skin_of
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
@@ -28,6 +28,7 @@ from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
 from mien.engine.texture import Layers, cut_source, shadows, texture_layers
+from mien.engine.tone import tone_of, toned
 
 
 @dataclass(frozen=True)
@@ -313,20 +314,21 @@ def swap_face(
     clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
     skin = replace(skin, candidates=skin.candidates & scene.ground_cells(skin.candidates.shape))
-    skin = bare_skin(skin, covering.not_skin)
+    their_skin = bare_skin(skin, covering.over_target)
+    our_skin, other_skin = (bare_skin(skin, over) for over in covering.over_source)
     our_light, (their_light, around_mouth) = cores.both(
-        lambda: estimate_light(layers.own, layers.own_normals, skin),
+        lambda: estimate_light(layers.own, layers.own_normals, our_skin),
         lambda: (
-            estimate_light(scene.face, their_normals, skin),
+            estimate_light(scene.face, their_normals, their_skin),
             kept_expression(scene.raster, target, theirs.landmarks, mesh, shape.expression, our_beards[0]),
         ),
     )
-    relit, (masks, their_detail, grey) = cores.both(
-        lambda: relight_layers(layers, our_light, their_light, skin),
+    relit, (masks, their_detail, tone) = cores.both(
+        lambda: relight_layers(layers, our_light, their_light, other_skin),
         lambda: (
             face_masks(scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width),
             detail(scene.face),
-            is_grey(scene.bent),
+            tone_of(scene.bent),
         ),
     )
 
@@ -342,8 +344,8 @@ def swap_face(
     def put_in() -> tuple[Float, RGB]:
         matched = match_detail(relit, their_detail, mask > 0.9)
         put_back(matched, around_mouth + eyes)
-        if grey:
-            matched = without_colour(matched)
+        if tone is not None:
+            matched = toned(matched, tone)
         return matched, blend(matched, scene.face, mask)
 
     # Nothing is left to be done beside it but what the report will ask for.
