@@ -27,10 +27,12 @@ its own skin, don't match."""
 
 @dataclass(frozen=True)
 class Masks:
-    """face: all layers joined. layers: each by its name. covered: share of the face that something stands in
-    front of. beard_kept: whether the target's beard stays."""
+    """face: all layers joined. gaps: where the face belongs, but the source doesn't show it. layers: each by
+    its name. covered: share of the face that something stands in front of. beard_kept: whether the target's
+    beard stays."""
 
     face: Float
+    gaps: Float
     layers: dict[str, Float]
     covered: float
     beard_kept: bool
@@ -55,14 +57,15 @@ def face_masks(
     outline = outline_mask(raster, width, worn == "source")
     layers = {
         "outline": outline,
-        "what the face picture shows": seen.clip(0, 1),
         "nothing in front": 1 - covering.front,
     }
     if worn == "target":
         layers["no beard to keep"] = 1 - beard_mask(raster, covering.beard, width)
     covered = float((covering.front * outline).sum() / max(float(outline.sum()), 1e-6))
-    face = np.minimum.reduce(list(layers.values())).astype(np.float32)
-    return Masks(face, layers, covered, worn == "target")
+    room = np.minimum.reduce(list(layers.values())).astype(np.float32)
+    layers["what the face picture shows"] = seen.clip(0, 1)
+    face = np.minimum(room, seen.clip(0, 1))
+    return Masks(face, room - face, layers, covered, worn == "target")
 
 
 def outline_mask(raster: Raster, width: float, whole_jaw: bool) -> Float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mien.cores import available_cores
 from mien.engine.arrays import RGB, Float
-from mien.engine.blending import blend
+from mien.engine.blending import blend, toned
 from mien.engine.explanation import OnPicture, show_steps
 from mien.engine.expression import kept_expression
 from mien.engine.eyes import kept_eyes, put_back
@@ -348,10 +348,11 @@ def swap_face(
 
     clock.start("blending")
     matched = match_detail(relit, their_detail, mask > 0.9)
+    around = toned(scene.face, matched, masks.face, masks.gaps)
     put_back(matched, kept)
     if grey:
         matched = without_colour(matched)
-    face = blend(matched, scene.face, mask)
+    face = blend(matched, around, mask)
     clock.stop()
     if on_picture is not None:
         show_steps(
