@@ -46,8 +46,9 @@ SURE = (0.15, 0.7)
 than half of a thing."""
 
 
-DOUBT, RIM = (0.25, 0.6), 7
-"""The same for what hides the source; and how many pixels of the crop it is widened by, shadows included."""
+DOUBT, RIM, SOFT = (0.25, 0.6), 7, 5
+"""The same for what hides the source; and how many pixels of the crop it is widened by, shadows included, and
+softened by."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,13 @@ class Covering:
 @dataclass(frozen=True)
 class Occlusion:
     """float32[CROP, CROP] each, in [0, 1]. covers: something opaque in front of the face, with the frames of
-    glasses and dark lenses. beard: hair of the face itself. crop_from_picture: float64[2, 3]."""
+    glasses and dark lenses. glasses: with any lenses. beard: hair of the face itself.
+
+    crop_from_picture: float64[2, 3].
+    """
 
     covers: Float
+    glasses: Float
     beard: Float
     crop_from_picture: Float
 
@@ -124,11 +129,14 @@ def find_covering(scene: Scene, source: Occlusion, source_points: Float, network
 
 def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
     """`find_occlusion` with wider covers: of a source nothing is lost where a little more is thought hidden;
-    the rim of a fringe would show. A beard hides nothing, however near it is to what lies beyond the jaw."""
+    the rim of a fringe would show. Glasses hide what they frame: thin frames aren't found whole, and half of
+    one would be printed on the target. A beard hides nothing, however near it is to what lies beyond the jaw.
+    """
     found = find_occlusion(picture, points, network)
-    wide = cv2.dilate(smoothstep(found.covers, *DOUBT).astype(np.float32), np.ones((RIM, RIM), np.uint8))
+    hidden = smoothstep(np.maximum(found.covers, found.glasses), *DOUBT).astype(np.float32)
+    wide = cv2.dilate(hidden, np.ones((RIM, RIM), np.uint8))
     shaven = 1 - smoothstep(found.beard, *DOUBT)
-    return replace(found, covers=np.asarray(cv2.blur(wide, (3, 3)) * shaven, np.float32))
+    return replace(found, covers=np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32))
 
 
 def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
@@ -138,7 +146,7 @@ def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusi
     outline = face_outline(moved(points[:MESH_POINTS], crop_from_picture), CROP)
     planes = np.concatenate([crop.transpose(2, 0, 1).astype(np.float32) / 255, outline[None]])
     covers, glasses, beard = network(planes[None])["layers"][0]
-    return Occlusion(whole_glasses(covers, glasses), beard, crop_from_picture)
+    return Occlusion(whole_glasses(covers, glasses), glasses, beard, crop_from_picture)
 
 
 def whole_glasses(covers: Float, glasses: Float) -> Float:
