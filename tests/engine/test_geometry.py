@@ -242,6 +242,17 @@ def test_what_lay_at_the_old_outline_lies_at_the_new_one() -> None:
         assert here[1] / 0.5 == pytest.approx(y0, abs=4)
 
 
+@pytest.mark.parametrize("yaw", [-1.0, 1.0])
+def test_a_turned_heads_nose_moves_all_the_way(drawn_head: Heads, yaw: float) -> None:
+    y, x = np.mgrid[:330, :290]
+    slope = np.stack([x * 0.5, y * 0.5, np.full(x.shape, 9)], axis=-1).round().astype(np.uint8)
+    before = drawn_head(yaw=yaw)
+    after = before + np.array([8, 0, 0], np.float32)
+    across, down = np.round(after[NOSE_TIP, :2]).astype(int)
+    bent = bend(slope, before, after, 60)
+    assert bent[down, across, 0] / 0.5 == pytest.approx(before[NOSE_TIP, 0], abs=1.5)
+
+
 @given(
     centre=st.tuples(st.floats(-60, 260), st.floats(-60, 260)),
     eye_distance=st.floats(16, 150),

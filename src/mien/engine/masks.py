@@ -12,7 +12,7 @@ from mien.engine.drawing import area, disc, soften
 from mien.engine.lighting import Light, Skin
 from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster
-from mien.engine.topology import LOWER_FACE, OUTER_LIPS, OVAL
+from mien.engine.topology import LOWER_FACE, OUTER_LIPS, STRIPS
 
 ERODE, FEATHER = 0.03, 0.015
 """How far the mask stays inside the face's outline and how soft its edge is, in face widths."""
@@ -69,12 +69,13 @@ def face_masks(
 
 
 def outline_mask(raster: Raster, width: float, whole_jaw: bool) -> Float:
-    """The face's oval, a little inside of its outline, unless a beard shall cover the jaw to its rim.
+    """What is seen of the face, a little inside of its edge, unless a beard shall cover the jaw to its rim.
 
     width: of the face, in cells, here and below.
     """
     face = np.zeros(raster.ids.shape, np.uint8)
-    cv2.fillPoly(face, [np.round(raster.points[OVAL] * 16).astype(np.int32)], 1, shift=4)
+    for strip in STRIPS:
+        cv2.fillPoly(face, [np.round(raster.points[strip] * 16).astype(np.int32)], 1, shift=4)
     # Beyond the picture's border there is no edge to hide.
     inside = cv2.erode(face, disc(width * ERODE), borderType=cv2.BORDER_REPLICATE)
     if whole_jaw:
@@ -107,7 +108,7 @@ def beard_worn(
 
 def jaw_rim(raster: Raster, width: float) -> Mask:
     """bool[rows, columns]: the lower face along its outline."""
-    face = area(raster, OVAL)
+    face = area(raster, *STRIPS)
     depth = cv2.distanceTransform(face, cv2.DIST_L2, cv2.DIST_MASK_5)
     return np.asarray((depth > 0) & (depth <= width * BEARD_RIM) & area(raster, LOWER_FACE).astype(bool))
 

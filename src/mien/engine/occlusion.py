@@ -20,8 +20,8 @@ from mien.engine.topology import (
     LEFT_EYE,
     MESH_POINTS,
     OUTER_LIPS,
-    OVAL,
     RIGHT_EYE,
+    STRIPS,
     mirror,
 )
 
@@ -165,7 +165,7 @@ def face_outline(points: Float, size: int) -> Float:
 
     points: [468, 2] in pixels of the crop.
     """
-    return (_filled(points, size, OVAL) + _filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
+    return (_filled(points, size, *STRIPS) + _filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
 
 
 def _filled(points: Float, size: int, *rings: Index) -> Float:
