@@ -348,10 +348,10 @@ def swap_face(
 
     clock.start("blending")
     matched = match_detail(relit, their_detail, mask > 0.9)
-    around = toned(scene.face, matched, masks.face, masks.gaps)
     put_back(matched, kept)
     if grey:
         matched = without_colour(matched)
+    around = toned(scene.face, matched, masks.face, masks.gaps)
     face = blend(matched, around, mask)
     clock.stop()
     if on_picture is not None:
