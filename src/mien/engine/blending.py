@@ -30,18 +30,19 @@ def toned(around: RGB, face: Float, mask: Float, gaps: Float) -> RGB:
     """
     if not (gaps > LEAST_GAP).any():
         return around
-    rows, columns = mask.shape
-    every = max(1, round(max(rows, columns) / TONES))
-    size = (-(-columns // every), -(-rows // every))
+    every = max(1, round(max(mask.shape) / TONES))
+    size = tuple(-(-side // every) for side in mask.shape[::-1])
+    few = max(1, face.shape[1] // (2 * size[0]))  # two pixels a cell, each way, tell its tone
     new, old, shown, share = (
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (face, around, mask, gaps)
+        cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA)
+        for image in (face[::few, ::few], around[::few, ::few], mask, gaps)
     )
     known = np.where(shown > SHOWN, shown, 0)
     if not known.any():
         return around
-    lighter = _spread(new - old.astype(np.float32), known)
-    change = cv2.resize(lighter * share[..., None], around.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return cv2.convertScaleAbs(np.maximum(around + change, 0))
+    lighter = _spread(new - old.astype(np.float32), known) * share[..., None]
+    change = cv2.resize(lighter, around.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(around, change, dtype=cv2.CV_8U), np.uint8)
 
 
 def _spread(values: Float, weight: Float) -> Float:
