@@ -1,6 +1,7 @@
 """What stands in front of a face is found, and the face itself is not taken for it."""
 
 from collections.abc import Callable
+from typing import cast
 
 import cv2
 import numpy as np
@@ -123,6 +124,25 @@ def test_a_source_is_hidden_by_all_that_its_glasses_frame(
     for centre in ellipses:
         x, y = moved(np.array([centre], np.float32), found.crop_from_picture)[0]
         assert found.covers[round(y), round(x)] > 0.9
+
+
+def test_a_fringe_hides_the_source_down_to_its_tips(photo: Photos, network: Network) -> None:
+    picture, face = photo(3, "studio_portrait")
+    crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
+    brows = moved(face.landmarks[[105, 334], :2], crop_from_picture)[:, 1].min()
+    tips, found_to = int(brows) - 6, int(brows) - 12
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    down = moved(np.column_stack([x.ravel(), y.ravel()]), crop_from_picture)[:, 1].reshape(x.shape)
+    picture = np.where((down < tips)[..., None], np.array([90, 40, 20]), picture).astype(np.uint8)
+
+    def half_of_it(planes: Float) -> dict[str, Float]:
+        layers = np.zeros((1, 3, CROP, CROP), np.float32)
+        layers[0, 0, :found_to] = 1
+        return {"layers": layers}
+
+    found = find_source_occlusion(Pyramid(picture), face.landmarks, cast(Network, half_of_it))
+    assert found.covers[tips - 1, CROP // 2 - 20 : CROP // 2 + 20].min() > 0.7
+    assert found.covers[tips + 14, CROP // 2] < 0.1
 
 
 def test_a_mole_is_no_cover(photo: Photos, network: Network) -> None:

@@ -20,6 +20,7 @@ from mien.engine.topology import (
     LEFT_EYE,
     MESH_POINTS,
     OUTER_LIPS,
+    OVAL,
     RIGHT_EYE,
     STRIPS,
     mirror,
@@ -36,9 +37,9 @@ FRAME = 4
 """Frames reach so many pixels of the crop into what is found as glasses."""
 
 
-EDGE, TOLERANCE = 0.025, 0.05
-"""How far, in face widths, a cover's edge is drawn to the picture's edges; and what difference of colour, in
-[0, 1], is none."""
+EDGE, SOURCE_EDGE, TOLERANCE = 0.025, 10, 0.05
+"""How far a cover's edge is drawn to the picture's edges, in face widths of the target, and in pixels of the
+source's crop; and what difference of colour, in [0, 1], is none."""
 
 
 SURE = (0.15, 0.7)
@@ -129,11 +130,13 @@ def find_covering(scene: Scene, source: Occlusion, source_points: Float, network
 
 def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
     """`find_occlusion` with wider covers: of a source nothing is lost where a little more is thought hidden;
-    the rim of a fringe would show. Glasses hide what they frame: thin frames aren't found whole, and half of
+    the tips of a fringe would show. Glasses hide what they frame: thin frames aren't found whole, and half of
     one would be printed on the target. A beard hides nothing, however near it is to what lies beyond the jaw.
     """
     found = find_occlusion(picture, points, network)
-    hidden = smoothstep(np.maximum(found.covers, found.glasses), *DOUBT).astype(np.float32)
+    crop = warp_crop(picture, found.crop_from_picture, CROP)
+    covers = np.maximum(found.covers, follow_edges(found.covers, crop, SOURCE_EDGE, TOLERANCE))
+    hidden = smoothstep(np.maximum(covers, found.glasses), *DOUBT).astype(np.float32)
     wide = cv2.dilate(hidden, np.ones((RIM, RIM), np.uint8))
     shaven = 1 - smoothstep(found.beard, *DOUBT)
     return replace(found, covers=np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32))
@@ -165,14 +168,17 @@ def face_outline(points: Float, size: int) -> Float:
 
     points: [468, 2] in pixels of the crop.
     """
-    return (_filled(points, size, *STRIPS) + _filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
+    return (_filled(points, size, OVAL, *STRIPS) + _filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
 
 
 def _filled(points: Float, size: int, *rings: Index) -> Float:
-    canvas = np.zeros((size, size), np.uint8)
-    for ring in rings:
-        cv2.fillPoly(canvas, [np.round(points[ring] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return np.asarray(canvas, np.float32) / 255
+    filled = []
+    for ring in rings:  # by itself, or their soft edges would add up
+        canvas = np.zeros((size, size), np.uint8)
+        filled.append(
+            cv2.fillPoly(canvas, [np.round(points[ring] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        )
+    return np.asarray(np.maximum.reduce(filled), np.float32) / 255
 
 
 def moved(points: Float, matrix: Float) -> Float:
