@@ -18,10 +18,12 @@ from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene
 from mien.engine.topology import (
     LEFT_EYE,
+    LEFT_EYE_OUTER,
     MESH_POINTS,
     OUTER_LIPS,
     OVAL,
     RIGHT_EYE,
+    RIGHT_EYE_OUTER,
     STRIPS,
     mirror,
 )
@@ -38,8 +40,8 @@ FRAME = 4
 
 
 EDGE, SOURCE_EDGE, TOLERANCE = 0.025, 10, 0.05
-"""How far a cover's edge is drawn to the picture's edges, in face widths of the target, and in pixels of the
-source's crop; and what difference of colour, in [0, 1], is none."""
+"""How far a cover's edge is drawn to the picture's edges, in face widths of the target, and a fringe's in
+pixels of the source's crop; and what difference of colour, in [0, 1], is none."""
 
 
 SURE = (0.15, 0.7)
@@ -135,8 +137,10 @@ def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> 
     """
     found = find_occlusion(picture, points, network)
     crop = warp_crop(picture, found.crop_from_picture, CROP)
-    covers = np.maximum(found.covers, follow_edges(found.covers, crop, SOURCE_EDGE, TOLERANCE))
-    hidden = smoothstep(np.maximum(covers, found.glasses), *DOUBT).astype(np.float32)
+    fringe = follow_edges(found.covers, crop, SOURCE_EDGE, TOLERANCE)
+    eyes = moved(points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER]], found.crop_from_picture)[:, 1].mean()
+    fringe[max(0, int(eyes)) :] = 0
+    hidden = smoothstep(np.maximum.reduce([found.covers, fringe, found.glasses]), *DOUBT).astype(np.float32)
     wide = cv2.dilate(hidden, np.ones((RIM, RIM), np.uint8))
     shaven = 1 - smoothstep(found.beard, *DOUBT)
     return replace(found, covers=np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32))
