@@ -95,7 +95,7 @@ def test_lids_open_with_the_targets(photo: Photos, expression: Expressions, sour
 
 
 def test_wider_eyes_open_no_further(photo: Photos) -> None:
-    """Lids are as far apart as the target's, counted in the distance of the eyes, and closer in wider eyes."""
+    """Lids are as far apart as the target's, in distances of the eyes, and closer in wider eyes."""
 
     def measure(points: Float, ring: Index) -> tuple[float, float]:
         apart = np.linalg.norm(points[LEFT_EYE].mean(axis=0)[:2] - points[RIGHT_EYE].mean(axis=0)[:2])
@@ -256,6 +256,17 @@ def test_what_lay_at_the_old_outline_lies_at_the_new_one() -> None:
         here = bent[round(float(y1)), round(float(x1))]
         assert here[0] / 0.5 == pytest.approx(x0, abs=4)
         assert here[1] / 0.5 == pytest.approx(y0, abs=4)
+
+
+@pytest.mark.parametrize("yaw", [-1.0, 1.0])
+def test_a_turned_heads_nose_moves_all_the_way(drawn_head: Heads, yaw: float) -> None:
+    y, x = np.mgrid[:330, :290]
+    slope = np.stack([x * 0.5, y * 0.5, np.full(x.shape, 9)], axis=-1).round().astype(np.uint8)
+    before = drawn_head(yaw=yaw)
+    after = before + np.array([8, 0, 0], np.float32)
+    across, down = np.round(after[NOSE_TIP, :2]).astype(int)
+    bent = bend(slope, before, after, 60)
+    assert bent[down, across, 0] / 0.5 == pytest.approx(before[NOSE_TIP, 0], abs=1.5)
 
 
 @given(

@@ -12,7 +12,7 @@ from mien.engine.arrays import RGB, Float
 from mien.engine.drawing import area
 from mien.engine.geometry import normals
 from mien.engine.lighting import Light, Skin, estimate_light, skin_of
-from mien.engine.masks import Masks, face_masks
+from mien.engine.masks import Masks, face_masks, outline_mask
 from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster, rasterise
 from mien.engine.scaling import Pyramid
@@ -198,3 +198,12 @@ def test_what_the_source_shows_from_neither_side_stays(photo: Photos) -> None:
     face = target.masks(seen=seen).face
     assert target.at(face, BELOW_LIP) == 0
     assert target.at(face, NOSE_TIP) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("yaw", [-0.9, 0.9])
+def test_the_nose_of_a_turned_head_is_part_of_the_face(drawn_head: Callable[..., Float], yaw: float) -> None:
+    raster = rasterise(drawn_head(yaw=yaw), (330, 290), 240)
+    beyond = raster.covered & ~area(raster, OVAL).astype(bool)
+    outline = outline_mask(raster, 240 / raster.cell, whole_jaw=False)
+    assert beyond.sum() > 200
+    assert outline[beyond].mean() > 0.6

@@ -1,6 +1,7 @@
 """What stands in front of a face is found, and the face itself is not taken for it."""
 
 from collections.abc import Callable
+from typing import cast
 
 import cv2
 import numpy as np
@@ -103,6 +104,49 @@ def test_a_sources_beard_is_whole_down_to_the_jaw(photo: Photos, network: Networ
     assert found.covers[found.beard > 0.6].max() == 0
 
 
+@pytest.mark.parametrize("person", [1, 3, 6])
+def test_a_source_is_hidden_by_all_that_its_glasses_frame(
+    photo: Photos, network: Network, person: int
+) -> None:
+    picture, face = photo(person, "studio_portrait")
+    picture, points = picture.copy(), face.landmarks[:, :2]
+    ellipses = [
+        np.round(points[ring].mean(axis=0) + 0.24 * face.eye_distance * np.array([x, y])).astype(int).tolist()
+        for ring in (RIGHT_EYE, LEFT_EYE)
+        for x, y in ((0, 0), (0, 0.5))
+    ]
+    axes = np.round(face.eye_distance * np.array([0.29, 0.24])).astype(int).tolist()
+    for centre in ellipses[::2]:
+        cv2.ellipse(picture, centre, axes, 0, 0, 360, (20, 20, 24), max(2, round(face.eye_distance / 40)))
+    bridge = [
+        [round(x + side * axes[0]), round(y)] for (x, y), side in zip(ellipses[::2], (1, -1), strict=True)
+    ]
+    cv2.line(picture, *bridge, (20, 20, 24), 3)
+    found = find_source_occlusion(Pyramid(picture), face.landmarks, network)
+    for centre in ellipses:
+        x, y = moved(np.array([centre], np.float32), found.crop_from_picture)[0]
+        assert found.covers[round(y), round(x)] > 0.9
+
+
+def test_a_fringe_hides_the_source_down_to_its_tips(photo: Photos, network: Network) -> None:
+    picture, face = photo(3, "studio_portrait")
+    crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
+    brows = moved(face.landmarks[[105, 334], :2], crop_from_picture)[:, 1].min()
+    tips, found_to = int(brows) - 6, int(brows) - 12
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    down = moved(np.column_stack([x.ravel(), y.ravel()]), crop_from_picture)[:, 1].reshape(x.shape)
+    picture = np.where((down < tips)[..., None], np.array([90, 40, 20]), picture).astype(np.uint8)
+
+    def half_of_it(planes: Float) -> dict[str, Float]:
+        layers = np.zeros((1, 3, CROP, CROP), np.float32)
+        layers[0, 0, :found_to] = 1
+        return {"layers": layers}
+
+    found = find_source_occlusion(Pyramid(picture), face.landmarks, cast(Network, half_of_it))
+    assert found.covers[tips - 1, CROP // 2 - 20 : CROP // 2 + 20].min() > 0.7
+    assert found.covers[tips + 14, CROP // 2] < 0.1
+
+
 def test_a_mole_is_no_cover(photo: Photos, network: Network) -> None:
     picture, face = photo(6, "amateur_selfie")
     picture = picture.copy()
@@ -126,7 +170,7 @@ def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> 
     _, face = photo(6, "amateur_selfie")
     crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
     y, x = np.mgrid[:CROP, :CROP].astype(np.float32) / CROP
-    occlusion = Occlusion(x, y, crop_from_picture)
+    occlusion = Occlusion(x, x, y, crop_from_picture)
     corner = np.floor(face.landmarks[OVAL, :2].min(axis=0))
     points = face.landmarks - np.append(corner, 0).astype(np.float32)
     raster = rasterise(points, (400, 400), FACE_WIDTH * face.eye_distance)

@@ -1,11 +1,14 @@
 """The mesh's tables fit each other."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from mien.engine.arrays import Index
+from mien.engine.arrays import Float, Index
+from mien.engine.drawing import area
+from mien.engine.raster import rasterise
 from mien.engine.topology import (
     INNER_LIPS,
     LEFT_BROW,
@@ -18,6 +21,7 @@ from mien.engine.topology import (
     RIGHT_EYE,
     RIGHT_EYE_OUTER,
     RIGID,
+    STRIPS,
     mirror,
     triangles,
 )
@@ -63,3 +67,10 @@ def test_mirrored_triangles_are_triangles_of_the_other_side() -> None:
     known = {frozenset(triangle) for triangle in triangles().tolist()}
     mirrored = {frozenset(triangle) for triangle in mirror()[triangles()].tolist()}
     assert len(known & mirrored) > 0.95 * len(known)
+
+
+@pytest.mark.parametrize("yaw", [-1.0, -0.6, 0.0, 0.3, 0.8, 1.1])
+def test_the_strips_are_all_that_is_seen_of_a_face(drawn_head: Callable[..., Float], yaw: float) -> None:
+    raster = rasterise(drawn_head(yaw=yaw), (330, 290), 240)
+    drawn = area(raster, *STRIPS).astype(bool)
+    assert (drawn & raster.covered).sum() / (drawn | raster.covered).sum() > 0.975

@@ -17,6 +17,7 @@ from mien.engine.topology import (
     OUTER_LIPS,
     OVAL,
     RIGHT_BROW,
+    STRIPS,
     triangles,
 )
 
@@ -223,7 +224,8 @@ def _fade(before: Float, after: Float, size: tuple[int, int], small: int, eye_di
     """float32[rows, columns] of the reduced picture: 1 on the face, 0 far from it."""
     outside = np.full((size[1], size[0]), 255, np.uint8)
     for points in (before, after):
-        outline = np.round((points[OVAL, :2] + 0.5) / small - 0.5).astype(np.int32)
-        cv2.fillPoly(outside, [outline], 0)
+        for strip in STRIPS:
+            outline = np.round((points[strip, :2] + 0.5) / small - 0.5).astype(np.int32)
+            cv2.fillPoly(outside, [outline], 0)
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5) * (small / eye_distance)
     return smoothstep(1 - distance / FADE).astype(np.float32)

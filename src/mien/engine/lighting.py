@@ -24,9 +24,9 @@ from mien.engine.topology import (
     LOWER_FACE,
     NOSE_BASE,
     OUTER_LIPS,
-    OVAL,
     RIGHT_BROW,
     RIGHT_EYE,
+    STRIPS,
     mirror,
 )
 
@@ -96,7 +96,7 @@ def skin_of(raster: Raster, face_width: float) -> Skin:
     every = max(1, round(face_width / raster.cell / GRID))
     coarse = raster.coarser(every)
     width = face_width / coarse.cell
-    face = cv2.erode(area(coarse, OVAL), disc(width * 0.03)).astype(bool)
+    face = cv2.erode(area(coarse, *STRIPS), disc(width * 0.03)).astype(bool)
     features = area(coarse, RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW, hull=True)
     lower = area(coarse, LOWER_FACE).astype(bool)
     above = _above_nose_base(coarse)

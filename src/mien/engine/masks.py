@@ -12,7 +12,7 @@ from mien.engine.drawing import area, disc, soften
 from mien.engine.lighting import Light, Skin
 from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster
-from mien.engine.topology import LOWER_FACE, OUTER_LIPS, OVAL
+from mien.engine.topology import LOWER_FACE, OUTER_LIPS, STRIPS
 
 ERODE, FEATHER = 0.03, 0.015
 """How far the mask stays inside the face's outline and how soft its edge is, in face widths."""
@@ -27,10 +27,12 @@ its own skin, don't match."""
 
 @dataclass(frozen=True)
 class Masks:
-    """face: all layers joined. layers: each by its name. covered: share of the face that something stands in
-    front of. beard_kept: whether the target's beard stays."""
+    """face: all layers joined. gaps: where the face belongs, but the source doesn't show it. layers: each by
+    its name. covered: share of the face that something stands in front of. beard_kept: whether the target's
+    beard stays."""
 
     face: Float
+    gaps: Float
     layers: dict[str, Float]
     covered: float
     beard_kept: bool
@@ -55,23 +57,25 @@ def face_masks(
     outline = outline_mask(raster, width, worn == "source")
     layers = {
         "outline": outline,
-        "what the face picture shows": seen.clip(0, 1),
         "nothing in front": 1 - covering.front,
     }
     if worn == "target":
         layers["no beard to keep"] = 1 - beard_mask(raster, covering.beard, width)
     covered = float((covering.front * outline).sum() / max(float(outline.sum()), 1e-6))
-    face = np.minimum.reduce(list(layers.values())).astype(np.float32)
-    return Masks(face, layers, covered, worn == "target")
+    room = np.minimum.reduce(list(layers.values())).astype(np.float32)
+    layers["what the face picture shows"] = seen.clip(0, 1)
+    face = np.minimum(room, seen.clip(0, 1))
+    return Masks(face, room - face, layers, covered, worn == "target")
 
 
 def outline_mask(raster: Raster, width: float, whole_jaw: bool) -> Float:
-    """The face's oval, a little inside of its outline, unless a beard shall cover the jaw to its rim.
+    """What is seen of the face, a little inside of its edge, unless a beard shall cover the jaw to its rim.
 
     width: of the face, in cells, here and below.
     """
     face = np.zeros(raster.ids.shape, np.uint8)
-    cv2.fillPoly(face, [np.round(raster.points[OVAL] * 16).astype(np.int32)], 1, shift=4)
+    for strip in STRIPS:
+        cv2.fillPoly(face, [np.round(raster.points[strip] * 16).astype(np.int32)], 1, shift=4)
     # Beyond the picture's border there is no edge to hide.
     inside = cv2.erode(face, disc(width * ERODE), borderType=cv2.BORDER_REPLICATE)
     if whole_jaw:
@@ -104,7 +108,7 @@ def beard_worn(
 
 def jaw_rim(raster: Raster, width: float) -> Mask:
     """bool[rows, columns]: the lower face along its outline."""
-    face = area(raster, OVAL)
+    face = area(raster, *STRIPS)
     depth = cv2.distanceTransform(face, cv2.DIST_L2, cv2.DIST_MASK_5)
     return np.asarray((depth > 0) & (depth <= width * BEARD_RIM) & area(raster, LOWER_FACE).astype(bool))
 

@@ -18,10 +18,13 @@ from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene
 from mien.engine.topology import (
     LEFT_EYE,
+    LEFT_EYE_OUTER,
     MESH_POINTS,
     OUTER_LIPS,
     OVAL,
     RIGHT_EYE,
+    RIGHT_EYE_OUTER,
+    STRIPS,
     mirror,
 )
 
@@ -36,9 +39,9 @@ FRAME = 4
 """Frames reach so many pixels of the crop into what is found as glasses."""
 
 
-EDGE, TOLERANCE = 0.025, 0.05
-"""How far, in face widths, a cover's edge is drawn to the picture's edges; and what difference of colour, in
-[0, 1], is none."""
+EDGE, SOURCE_EDGE, TOLERANCE = 0.025, 10, 0.05
+"""How far a cover's edge is drawn to the picture's edges, in face widths of the target, and a fringe's in
+pixels of the source's crop; and what difference of colour, in [0, 1], is none."""
 
 
 SURE = (0.15, 0.7)
@@ -46,8 +49,9 @@ SURE = (0.15, 0.7)
 than half of a thing."""
 
 
-DOUBT, RIM = (0.25, 0.6), 7
-"""The same for what hides the source; and how many pixels of the crop it is widened by, shadows included."""
+DOUBT, RIM, SOFT = (0.25, 0.6), 7, 5
+"""The same for what hides the source; and how many pixels of the crop it is widened by, shadows included, and
+softened by."""
 
 
 Sides = tuple[Float, Float]
@@ -82,9 +86,13 @@ class Covering:
 @dataclass(frozen=True)
 class Occlusion:
     """float32[CROP, CROP] each, in [0, 1]. covers: something opaque in front of the face, with the frames of
-    glasses and dark lenses. beard: hair of the face itself. crop_from_picture: float64[2, 3]."""
+    glasses and dark lenses. glasses: with any lenses. beard: hair of the face itself.
+
+    crop_from_picture: float64[2, 3].
+    """
 
     covers: Float
+    glasses: Float
     beard: Float
     crop_from_picture: Float
 
@@ -137,11 +145,18 @@ def covering_of_source(raster: Raster, source: Occlusion, points: Float) -> tupl
 
 def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
     """`find_occlusion` with wider covers: of a source nothing is lost where a little more is thought hidden;
-    the rim of a fringe would show. A beard hides nothing, however near it is to what lies beyond the jaw."""
+    the tips of a fringe would show. Glasses hide what they frame: thin frames aren't found whole, and half of
+    one would be printed on the target. A beard hides nothing, however near it is to what lies beyond the jaw.
+    """
     found = find_occlusion(picture, points, network)
-    wide = cv2.dilate(smoothstep(found.covers, *DOUBT).astype(np.float32), np.ones((RIM, RIM), np.uint8))
+    crop = warp_crop(picture, found.crop_from_picture, CROP)
+    fringe = follow_edges(found.covers, crop, SOURCE_EDGE, TOLERANCE)
+    eyes = moved(points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER]], found.crop_from_picture)[:, 1].mean()
+    fringe[max(0, int(eyes)) :] = 0
+    hidden = smoothstep(np.maximum.reduce([found.covers, fringe, found.glasses]), *DOUBT).astype(np.float32)
+    wide = cv2.dilate(hidden, np.ones((RIM, RIM), np.uint8))
     shaven = 1 - smoothstep(found.beard, *DOUBT)
-    return replace(found, covers=np.asarray(cv2.blur(wide, (3, 3)) * shaven, np.float32))
+    return replace(found, covers=np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32))
 
 
 def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
@@ -151,7 +166,7 @@ def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusi
     outline = face_outline(moved(points[:MESH_POINTS], crop_from_picture), CROP)
     planes = np.concatenate([crop.transpose(2, 0, 1).astype(np.float32) / 255, outline[None]])
     covers, glasses, beard = network(planes[None])["layers"][0]
-    return Occlusion(whole_glasses(covers, glasses), beard, crop_from_picture)
+    return Occlusion(whole_glasses(covers, glasses), glasses, beard, crop_from_picture)
 
 
 def whole_glasses(covers: Float, glasses: Float) -> Float:
@@ -170,14 +185,17 @@ def face_outline(points: Float, size: int) -> Float:
 
     points: [468, 2] in pixels of the crop.
     """
-    return (_filled(points, size, OVAL) + _filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
+    return (_filled(points, size, OVAL, *STRIPS) + _filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
 
 
 def _filled(points: Float, size: int, *rings: Index) -> Float:
-    canvas = np.zeros((size, size), np.uint8)
-    for ring in rings:
-        cv2.fillPoly(canvas, [np.round(points[ring] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return np.asarray(canvas, np.float32) / 255
+    filled = []
+    for ring in rings:  # by itself, or their soft edges would add up
+        canvas = np.zeros((size, size), np.uint8)
+        filled.append(
+            cv2.fillPoly(canvas, [np.round(points[ring] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        )
+    return np.asarray(np.maximum.reduce(filled), np.float32) / 255
 
 
 def moved(points: Float, matrix: Float) -> Float:

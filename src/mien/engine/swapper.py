@@ -7,7 +7,7 @@ import numpy as np
 
 from mien.cores import available_cores
 from mien.engine.arrays import RGB, Float
-from mien.engine.blending import blend
+from mien.engine.blending import blend, lend_tones
 from mien.engine.explanation import OnPicture, show_steps
 from mien.engine.expression import kept_expression
 from mien.engine.eyes import kept_eyes, put_back
@@ -346,7 +346,8 @@ def swap_face(
         put_back(matched, around_mouth + eyes)
         if tone is not None:
             matched = toned(matched, tone)
-        return matched, blend(matched, scene.face, mask)
+        around = lend_tones(scene.face, matched, masks.face, masks.gaps)
+        return matched, blend(matched, around, mask)
 
     # Nothing is left to be done beside it but what the report will ask for.
     (matched, face), _ = cores.both(put_in, lambda: source.embedding)

@@ -26,6 +26,22 @@ OVAL = _index(
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 
+_MIDLINE = (
+    10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 1, 19, 94, 2, 164, 0, 11, 12, 13, 14, 15, 16, 17, 18, 200, 199,
+    175, 152,
+)  # fmt: skip
+_RIGHT_MERIDIAN = (103, 104, 105, 53, 225, 226, 31, 117, 50, 187, 214, 210, 169, 150)
+_LEFT_MERIDIAN = (332, 333, 334, 283, 445, 446, 261, 346, 280, 411, 434, 430, 394, 379)
+
+STRIPS = (
+    _index(*_RIGHT_MERIDIAN, *OVAL[23:33]),
+    _index(*_MIDLINE, *OVAL[19:22], *_RIGHT_MERIDIAN[::-1], *OVAL[34:]),
+    _index(*_MIDLINE, *OVAL[17:14:-1], *_LEFT_MERIDIAN[::-1], *OVAL[2:0:-1]),
+    _index(*_LEFT_MERIDIAN, *OVAL[13:3:-1]),
+)
+"""Rings around four strips from forehead to chin, through the cheeks and down the middle. Of a turned head
+nose, lips and far cheek stand out over `OVAL`; these together are all that is seen of a face."""
+
 RIGHT_EYE = _index(33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 LEFT_EYE = _index(263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 """Lid lines, outer corner first, then the lower lid; the inner corner is number 8."""
