@@ -70,4 +70,6 @@ def test_without_a_gap_the_picture_stays_as_it_is() -> None:
 
 def test_a_face_that_shows_nowhere_has_no_tones_to_give() -> None:
     around, all_of_it = np.full((40, 40, 3), 100, np.uint8), np.ones((20, 20), np.float32)
-    np.testing.assert_array_equal(lend_tones(around, around + np.float32(50), 1 - all_of_it, all_of_it), around)
+    np.testing.assert_array_equal(
+        lend_tones(around, around + np.float32(50), 1 - all_of_it, all_of_it), around
+    )
