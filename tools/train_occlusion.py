@@ -10,7 +10,7 @@ hair, hands, glasses, masks, scarves, hats and things, over faces known to be ba
 network also learns what it was sure of after the turn before, on all pictures, those with real glasses too.
 Every tenth picture is left out for the figures that go into the card.
 
-One thread, about 20 minutes of it. Seeds are fixed, but sums in half precision differ between processors:
+One thread, about half an hour of it. Seeds are fixed, but sums in half precision differ between processors:
 expect similar figures, not the same bytes.
 """
 
@@ -179,7 +179,7 @@ def main() -> None:
     )
     parser.add_argument("faces", type=Path, help="folder of face pictures")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--steps", type=int, nargs="+", default=(1600, 300, 450, 300), help="of each turn")
+    parser.add_argument("--steps", type=int, nargs="+", default=(1600, 300, 450, 700), help="of each turn")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)

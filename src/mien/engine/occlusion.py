@@ -39,7 +39,7 @@ FRAME = 4
 """Frames reach so many pixels of the crop into what is found as glasses."""
 
 
-EDGE, SOURCE_EDGE, TOLERANCE = 0.025, 10, 0.05
+EDGE, SOURCE_EDGE, TOLERANCE = 0.025, 8, 0.05
 """How far a cover's edge is drawn to the picture's edges, in face widths of the target, and a fringe's in
 pixels of the source's crop; and what difference of colour, in [0, 1], is none."""
 
