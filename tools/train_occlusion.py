@@ -10,7 +10,7 @@ hair, hands, glasses, masks, scarves, hats and things, over faces known to be ba
 network also learns what it was sure of after the turn before, on all pictures, those with real glasses too.
 Every tenth picture is left out for the figures that go into the card.
 
-One thread, about 20 minutes of it. Seeds are fixed, but sums in half precision differ between processors:
+One thread, about half an hour of it. Seeds are fixed, but sums in half precision differ between processors:
 expect similar figures, not the same bytes.
 """
 
@@ -34,13 +34,22 @@ from occlusion.export import to_onnx
 from occlusion.faces import FaceCrop, read_faces
 from occlusion.network import INPUTS, OUTPUTS, Unet
 from occlusion.occluders import IN_FRONT, UNDERNEATH, Painters
-from occlusion.samples import Base, find_scraps, learnt_labels, make_sample, no_labels, plain_labels, unposed
+from occlusion.samples import (
+    Base,
+    find_scraps,
+    learnt_labels,
+    make_sample,
+    no_labels,
+    plain_labels,
+    unposed,
+    with_full_beard,
+)
 
 POOL, BATCH, FRESH = 1500, 32, 12
 """Samples in hand; how many a step sees, and how many of the pool it replaces."""
 FIRST_RATE, LATER_RATE = 4e-3, 1.5e-3
 REAL_SHARE = 2
-"""How often pictures with real glasses and hands count."""
+"""How often pictures with real glasses and full beards count."""
 TOOLS = Path(__file__).parent
 WEIGHTS = TOOLS.parent / "src/mien/engine/weights"
 
@@ -122,7 +131,8 @@ class Selection:
 
     left_out: children, drawings, nothing to see. dark_glasses, clear_glasses: those that the first network
     was seen to find whole; glasses: others. covered: something else in front of the inner face. hair_or_hat:
-    hair, hats or headscarves on the forehead. bearded. smooth: certainly without a beard.
+    hair, hats or headscarves on the forehead. bearded. full_beard: from ear to ear. smooth: certainly not
+    bearded.
     """
 
     left_out: frozenset[str]
@@ -132,6 +142,7 @@ class Selection:
     covered: frozenset[str]
     hair_or_hat: frozenset[str]
     bearded: frozenset[str]
+    full_beard: frozenset[str]
     smooth: frozenset[str]
 
     @staticmethod
@@ -150,10 +161,13 @@ class Selection:
     def base(self, face: FaceCrop) -> Base:
         name = face.name
         if name in self.in_doubt:
-            return Base(face, no_labels(face))
-        return Base(
-            face, plain_labels(face, name not in self.hair_or_hat, name in self.bearded, name in self.smooth)
-        )
+            labels = no_labels(face)
+        else:
+            bare_forehead = name not in self.hair_or_hat
+            labels = plain_labels(face, bare_forehead, name in self.bearded, name in self.smooth)
+        if name in self.full_beard:
+            labels = with_full_beard(labels, face, name in self.in_doubt)
+        return Base(face, labels)
 
     def lenses(self, name: str) -> Literal["dark", "clear"] | None:
         return "dark" if name in self.dark_glasses else "clear" if name in self.clear_glasses else None
@@ -165,7 +179,7 @@ def main() -> None:
     )
     parser.add_argument("faces", type=Path, help="folder of face pictures")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--steps", type=int, nargs="+", default=(1600, 300, 450), help="of each turn")
+    parser.add_argument("--steps", type=int, nargs="+", default=(1600, 300, 450, 700), help="of each turn")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -185,11 +199,13 @@ def main() -> None:
     for turn, (steps, rate) in enumerate(zip(arguments.steps, rates, strict=False)):
         bases = seen
         if turn:
-            bases = learn(network, seen, selection) + learn(network, real, selection) * REAL_SHARE
+            bearded = [base for base in seen if base.face.name in selection.full_beard]
+            bases = learn(network, seen, selection) + learn(network, real + bearded, selection) * REAL_SHARE
         network = train(network, Pool(bases, scraps, seed=turn + 1, size=POOL), steps, rate)
 
     figures = measure(network, held_out, find_scraps([base.face for base in held_out]))
     figures["drawn by hand"] = measure_drawn(network, faces, drawn)
+    figures["full beards found"] = measure_beards(network, held_out, selection)
     print(json.dumps(figures, indent=2))
     write(arguments.out, network, figures)
 
@@ -259,6 +275,19 @@ def measure_drawn(
     wanted = np.stack([_area(drawn[face.name]["covers"]) for face in shown])
     unknown = np.stack([_area(drawn[face.name]["unknown"]) for face in shown])
     return round(intersection_over_union(covers, wanted, (inputs[..., 3] > 60) & ~unknown), 4)
+
+
+def measure_beards(network: nn.Module, bases: Sequence[Base], selection: Selection) -> float:
+    """Mean share of real full beards that is found."""
+    shown = [base.face for base in bases if base.face.name in selection.full_beard]
+    answers = predict(network, np.stack([unposed(face)[0] for face in shown]))
+    shares = []
+    for face, answer in zip(shown, answers, strict=True):
+        _, crop_from_face = unposed(face)
+        labels = with_full_beard(no_labels(face), face, in_doubt=True)
+        hair = cv2.warpAffine(labels[..., 2], crop_from_face, (CROP, CROP)) > 127
+        shares.append(float((answer[..., 2][hair] > 0.5).mean()))
+    return round(float(np.mean(shares)), 4)
 
 
 def _area(polygons: list[list[list[int]]]) -> Mask:

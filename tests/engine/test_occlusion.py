@@ -132,7 +132,7 @@ def test_a_fringe_hides_the_source_down_to_its_tips(photo: Photos, network: Netw
     picture, face = photo(3, "studio_portrait")
     crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
     brows = moved(face.landmarks[[105, 334], :2], crop_from_picture)[:, 1].min()
-    tips, found_to = int(brows) - 6, int(brows) - 12
+    tips, found_to = int(brows) - 6, int(brows) - 10
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
     down = moved(np.column_stack([x.ravel(), y.ravel()]), crop_from_picture)[:, 1].reshape(x.shape)
     picture = np.where((down < tips)[..., None], np.array([90, 40, 20]), picture).astype(np.uint8)
@@ -143,7 +143,7 @@ def test_a_fringe_hides_the_source_down_to_its_tips(photo: Photos, network: Netw
         return {"layers": layers}
 
     found = find_source_occlusion(Pyramid(picture), face.landmarks, cast(Network, half_of_it))
-    assert found.covers[tips - 1, CROP // 2 - 20 : CROP // 2 + 20].min() > 0.7
+    assert found.covers[tips - 1, CROP // 2 - 20 : CROP // 2 + 20].min() > 0.5
     assert found.covers[tips + 14, CROP // 2] < 0.1
 
 

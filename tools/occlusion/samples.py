@@ -18,6 +18,7 @@ from mien.engine.topology import (
     OVAL,
     RIGHT_BROW,
     RIGHT_EYE,
+    STRIPS,
     mirror,
 )
 from occlusion.faces import ROOM, SIZE, FaceCrop
@@ -31,6 +32,13 @@ BARE_SHARE = 0.15
 
 RIM = 0.05
 """The network answers for the face's outline and this many face widths around it."""
+
+
+FULL_BEARD = np.array(
+    [58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 435, 434, 432, 287, 393, 164,
+     167, 57, 212, 214, 215]
+)  # fmt: skip
+"""Around the jaw's rim from ear to ear, and around the mouth up to the nose: hair on every full beard."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ def plain_labels(face: FaceCrop, bare_forehead: bool, bearded: bool, smooth: boo
     """
     points, size = face.points, face.image.shape[0]
     width = float(np.linalg.norm(points[454] - points[234]))
-    oval = polygon(size, points[OVAL]) > 0.5
+    oval = seen_of(points, size) > 0.5
     features = polygon(
         size,
         *(cv2.convexHull(points[r])[:, 0] for r in (RIGHT_BROW, LEFT_BROW, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)),
@@ -93,6 +101,22 @@ def plain_labels(face: FaceCrop, bare_forehead: bool, bearded: bool, smooth: boo
         )
         * 255
     )
+
+
+def with_full_beard(labels: Labels, face: FaceCrop, in_doubt: bool) -> Labels:
+    """The same of a picture that is known to show a full beard: hair from ear to ear, over and under lips.
+
+    in_doubt: whether anything else may stand before the face.
+    """
+    points, size = face.points, face.image.shape[0]
+    lips = cv2.dilate(polygon(size, points[OUTER_LIPS]), np.ones((5, 5), np.uint8)) > 0.5
+    hair = (polygon(size, points[FULL_BEARD]) > 0.5) & ~lips
+    marked = labels.copy()
+    marked[hair, 2] = marked[hair, 4] = 255
+    if not in_doubt:
+        marked[hair, 0] = 0
+        marked[hair, 3] = 255
+    return marked
 
 
 def _reaching_in(odd: Mask, oval: Mask) -> Mask:
@@ -178,7 +202,7 @@ def make_sample(
     """The network's input, uint8[CROP, CROP, 4], and its labels, uint8[CROP, CROP, 5]."""
     base = bases[int(random.integers(len(bases)))]
     canvas, beard_known = _posed(random, base)
-    oval = polygon(CROP, canvas.points[OVAL])
+    oval = seen_of(canvas.points, CROP)
     bearded = bool((canvas.beard > 0.5).any())
     painted_beard: Float = np.zeros((CROP, CROP), np.float32)
     for painter, share in underneath:
@@ -209,6 +233,11 @@ def make_sample(
     )
     inputs = np.dstack([image, np.round(outline * 255).astype(np.uint8)])
     return inputs, np.round(np.clip(labels, 0, 1) * 255).astype(np.uint8)
+
+
+def seen_of(points: Float, size: int) -> Float:
+    """All that is seen of a face, float32[size, size]."""
+    return polygon(size, points[OVAL], *(points[strip] for strip in STRIPS))
 
 
 def _posed(random: Random, base: Base) -> tuple[Canvas, Float]:

@@ -17,7 +17,7 @@ from mien.engine.topology import LOWER_FACE, OUTER_LIPS, STRIPS
 ERODE, FEATHER = 0.03, 0.015
 """How far the mask stays inside the face's outline and how soft its edge is, in face widths."""
 
-BEARD_RIM, BEARD_SHARE = 0.1, 0.35
+BEARD_RIM, BEARD_SHARE = 0.1, 0.55
 """A beard reaches beyond the face when it covers this share of the jaw's rim, so many face widths wide."""
 
 HAIR, OTHER_HAIR = 15.0, 16.0

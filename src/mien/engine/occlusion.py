@@ -38,21 +38,20 @@ DARK_LENSES = 0.4
 FRAME = 4
 """Frames reach so many pixels of the crop into what is found as glasses."""
 
-
-EDGE, SOURCE_EDGE, TOLERANCE = 0.025, 10, 0.05
+EDGE, SOURCE_EDGE, TOLERANCE = 0.025, 8, 0.05
 """How far a cover's edge is drawn to the picture's edges, in face widths of the target, and a fringe's in
 pixels of the source's crop; and what difference of colour, in [0, 1], is none."""
 
-
-SURE = (0.15, 0.7)
+SURE = (0.25, 0.75)
 """Below the first nothing is in front, above the second all of it is: better a bit too much of the target
 than half of a thing."""
 
-
-DOUBT, RIM, SOFT = (0.25, 0.6), 7, 5
+DOUBT, RIM, SOFT = (0.4, 0.75), 5, 5
 """The same for what hides the source; and how many pixels of the crop it is widened by, shadows included, and
 softened by."""
 
+FAINT = (0.25, 0.6)
+"""The same for a source's fringe, whose tips are thin, and for its beard."""
 
 Sides = tuple[Float, Float]
 """As a cell shows the source, and as it shows the other half of the source's face."""
@@ -153,9 +152,10 @@ def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> 
     fringe = follow_edges(found.covers, crop, SOURCE_EDGE, TOLERANCE)
     eyes = moved(points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER]], found.crop_from_picture)[:, 1].mean()
     fringe[max(0, int(eyes)) :] = 0
-    hidden = smoothstep(np.maximum.reduce([found.covers, fringe, found.glasses]), *DOUBT).astype(np.float32)
+    sure = smoothstep(np.maximum(found.covers, found.glasses), *DOUBT)
+    hidden = np.maximum(sure, smoothstep(fringe, *FAINT)).astype(np.float32)
     wide = cv2.dilate(hidden, np.ones((RIM, RIM), np.uint8))
-    shaven = 1 - smoothstep(found.beard, *DOUBT)
+    shaven = 1 - smoothstep(found.beard, *FAINT)
     return replace(found, covers=np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32))
 
 
