@@ -41,7 +41,7 @@ RELIEF = 0.06
 """Sigma, in face widths, that evens the mesh's normals: lids and lips cast shadows that harmonics can't
 tell."""
 
-DARK_OUTLIER, BEARD_OUTLIER, BRIGHT_OUTLIER = 40.0, 22.0, 18.0
+DARK_OUTLIER, BEARD_OUTLIER, BRIGHT_OUTLIER = 55.0, 22.0, 24.0
 """Lightness (of 100) below or above the fit at which a cell is no lit skin: a cast shadow may be deep,
 stubble is not, and a highlight is brighter."""
 
