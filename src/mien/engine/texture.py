@@ -142,10 +142,9 @@ def texture_layers(
 
 
 def _lend(share: Float, gone_here: Float, gone_there: Float) -> Float:
-    """The own side's share when what is gone on one side comes from the other, unless it's gone there too."""
-    return np.asarray(
-        share * (1 - gone_here * (1 - gone_there)) + (1 - share) * gone_there * (1 - gone_here), np.float32
-    )
+    """The own side's share when what is gone on one side comes from the other, as far as more is left there."""
+    more = gone_here - gone_there
+    return np.asarray(share * (1 - np.maximum(more, 0)) + (1 - share) * np.maximum(-more, 0), np.float32)
 
 
 def shadows(image: RGB, points: Float, normals: Float) -> Float:
