@@ -142,7 +142,7 @@ def texture_layers(
 
 
 def _lend(share: Float, gone_here: Float, gone_there: Float) -> Float:
-    """The own side's share when what is gone on one side comes from the other, as far as more is left there."""
+    """The own side's share when what is gone on one side comes from the other, as far as that shows more."""
     more = gone_here - gone_there
     return np.asarray(share * (1 - np.maximum(more, 0)) + (1 - share) * np.maximum(-more, 0), np.float32)
 
