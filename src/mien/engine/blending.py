@@ -5,8 +5,8 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float
 
-LEAST_GAP = 0.1
-"""A smaller share of a place that the face leaves to the picture doesn't show."""
+LEAST_GAPS = 0.005
+"""Gaps in a smaller share of the picture's part, as along a hairline, don't show."""
 
 TONES, SHOWN = 72, 0.9
 """Tones are compared on about so many cells across the face, in those that show no less of it."""
@@ -28,7 +28,7 @@ def lend_tones(around: RGB, face: Float, mask: Float, gaps: Float) -> RGB:
     around: uint8[H, W, 3]. face: float32[H, W, 3] in 0–255. mask, gaps: float32[rows, columns] in [0, 1],
     where the face shows, and where `around` takes its place.
     """
-    if not (gaps > LEAST_GAP).any():
+    if (gaps > 0.5).mean() < LEAST_GAPS:
         return around
     every = max(1, round(max(mask.shape) / TONES))
     size = tuple(-(-side // every) for side in mask.shape[::-1])

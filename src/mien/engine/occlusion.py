@@ -147,8 +147,7 @@ def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> 
     the tips of a fringe would show. Glasses hide what they frame: thin frames aren't found whole, and half of
     one would be printed on the target. A beard hides nothing, however near it is to what lies beyond the jaw.
     """
-    found = find_occlusion(picture, points, network)
-    crop = warp_crop(picture, found.crop_from_picture, CROP)
+    crop, found = _look_at(picture, points, network)
     fringe = follow_edges(found.covers, crop, SOURCE_EDGE, TOLERANCE)
     eyes = moved(points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER]], found.crop_from_picture)[:, 1].mean()
     fringe[max(0, int(eyes)) :] = 0
@@ -161,12 +160,16 @@ def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> 
 
 def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
     """Of the face with the mesh `points`, float32[478, ≥2], in `picture`."""
+    return _look_at(picture, points, network)[1]
+
+
+def _look_at(picture: Pyramid, points: Float, network: Network) -> tuple[RGB, Occlusion]:
     crop_from_picture = aligned_crop(points, CROP, EXTENT)
     crop = warp_crop(picture, crop_from_picture, CROP)
     outline = face_outline(moved(points[:MESH_POINTS], crop_from_picture), CROP)
     planes = np.concatenate([crop.transpose(2, 0, 1).astype(np.float32) / 255, outline[None]])
     covers, glasses, beard = network(planes[None])["layers"][0]
-    return Occlusion(whole_glasses(covers, glasses), glasses, beard, crop_from_picture)
+    return crop, Occlusion(whole_glasses(covers, glasses), glasses, beard, crop_from_picture)
 
 
 def whole_glasses(covers: Float, glasses: Float) -> Float:

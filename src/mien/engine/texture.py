@@ -17,7 +17,7 @@ from mien.engine.raster import Raster
 from mien.engine.scaling import Pyramid
 from mien.engine.topology import LEFT_EYE_OUTER, MESH_POINTS, RIGHT_EYE_OUTER, mirror, sideways
 
-MIRROR_FROM = 0.02
+MIRROR_FROM = 0.035
 """Share of the visible face that the source must hide before mirroring is worth its time."""
 
 
