@@ -129,6 +129,17 @@ def test_what_is_brighter_than_skin_does_not_blow_out(lit: Lit) -> None:
     assert relit[y, x].mean() < 0.8 * gain * 200
 
 
+def test_highlights_of_a_dark_face_weaken_where_it_becomes_much_lighter(lit: Lit) -> None:
+    dark = lit.under(0.25)
+    x, y = lit.points[50, :2].astype(int)
+    shine = (slice(y - 3, y + 4), slice(x - 3, x + 4))
+    shiny = dark.copy()
+    shiny[shine] += 60
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (dark, lit.picture))
+    relit, plain = (relight(picture, own, wanted)[shine].mean() for picture in (shiny, dark))
+    assert 10 < relit - plain < 40
+
+
 def test_on_an_overexposed_face_little_drawing_is_left(lit: Lit) -> None:
     """Half-shade fades, what is black stays."""
     x, y = lit.points[50, :2].astype(int)

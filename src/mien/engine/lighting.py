@@ -51,6 +51,9 @@ HIDDEN = 0.2
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
 MIN_GAIN, MAX_GAIN = 0.04, 10.0
+GLARE = 1.4
+"""Skin that becomes lighter by more than this factor loses as much of its highlights."""
+
 MAX_VIVIDNESS = 1.25
 """Chroma grows with luma, but no further: dark colours are noisy."""
 
@@ -166,8 +169,8 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     """`image` under the light of another, float32[H, W, 3] RGB in 0–255.
 
     In luma and chroma (ITU-R BT.601). Luma of skin and of what is darker is multiplied, like reflectance by
-    light; what is brighter than skin keeps its distance, so that highlights and eye whites don't blow out. On
-    overexposed skin what is a little darker is nearly as white, as a sensor would have it.
+    light; what is brighter than skin keeps its distance, or less, so that highlights and eye whites don't
+    blow out. On overexposed skin what is a little darker is nearly as white, as a sensor would have it.
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
     before, after = _luma_chroma(own.low), _luma_chroma(wanted.low)
@@ -180,7 +183,8 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     skin_luma, full_gain = _enlarge(before[..., 0], shape), _enlarge(gain, shape)
     plain = cv2.min(luma, skin_luma)
     share = plain / skin_luma
-    relit = plain * full_gain + (luma - plain) * np.minimum(full_gain, 1)
+    shine = _enlarge(np.minimum(np.minimum(gain, 1), GLARE / gain), shape)
+    relit = plain * full_gain + (luma - plain) * shine
     overexposed = smoothstep(wanted.low[..., 0], *OVEREXPOSED)
     if overexposed.any():
         relit *= 1 + _enlarge(overexposed, shape) * (1 - share)
