@@ -73,7 +73,7 @@ def test_a_mask_over_mouth_and_chin_is_found(photo: Photos, network: Network, pe
     face_itself = face_outline(moved(points[:MESH_POINTS], occlusion.crop_from_picture), CROP) > 0.25
     found = occlusion.covers > 0.5
     assert (found & crop & face_itself).sum() / (crop & face_itself).sum() > 0.9
-    assert (found & ~crop & face_itself).sum() / face_itself.sum() < 0.05
+    assert (found & ~crop & face_itself).sum() / face_itself.sum() < 0.06
 
 
 @pytest.mark.parametrize("person", [1, 3, 6])
