@@ -118,10 +118,8 @@ def test_a_source_is_hidden_by_all_that_its_glasses_frame(
     axes = np.round(face.eye_distance * np.array([0.29, 0.24])).astype(int).tolist()
     for centre in ellipses[::2]:
         cv2.ellipse(picture, centre, axes, 0, 0, 360, (20, 20, 24), max(2, round(face.eye_distance / 40)))
-    bridge = [
-        [round(x + side * axes[0]), round(y)] for (x, y), side in zip(ellipses[::2], (1, -1), strict=True)
-    ]
-    cv2.line(picture, *bridge, (20, 20, 24), 3)
+    (right, y), (left, other_y) = ellipses[::2]
+    cv2.line(picture, (right + axes[0], y), (left - axes[0], other_y), (20, 20, 24), 3)
     found = find_source_occlusion(Pyramid(picture), face.landmarks, network)
     for centre in ellipses:
         x, y = moved(np.array([centre], np.float32), found.crop_from_picture)[0]
