@@ -47,13 +47,15 @@ class Detections:
 
 
 def detect(picture: Pyramid, network: Network) -> Detections:
-    """All faces of a picture."""
+    """All faces of a picture, the way up in which one is seen best: on its side or upside down a face may be
+    found as well, but askew or as something smaller."""
     found = _detect_upright(picture, network)
     for quarter_turns in (1, 2, 3):
-        if len(found):
+        if (found.scores > SURE).any():
             break
         turned = np.ascontiguousarray(np.rot90(picture.image, quarter_turns))
-        found = turned_back(_detect_upright(Pyramid(turned), network), quarter_turns, turned.shape[:2])
+        other = turned_back(_detect_upright(Pyramid(turned), network), quarter_turns, turned.shape[:2])
+        found = max(found, other, key=lambda one: float(one.scores.max(initial=0)))
     return _ordered(found)
 
 
@@ -67,7 +69,8 @@ def detect_largest(picture: Pyramid, network: Network) -> Detections:
 
 
 def look_again(image: RGB, box: Float, quarter_turns: int, network: Network) -> Detections:
-    """What else is seen of the face in `box` when its surroundings are turned by quarters; best first.
+    """What else is seen of the face in `box`, closer and when its surroundings are turned by quarters; best
+    first.
 
     A face on its side or upside down is often found, but with key points that make no sense.
     """

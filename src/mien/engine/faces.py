@@ -202,7 +202,7 @@ def _look_at(picture: Pyramid, found: Detections, index: int, detector: Network,
     face, unrest = _fit(picture, box, box, score, found.keypoints[index], mesh)
     if face.problem != UNCLEAR and unrest < DOUBTFUL_UNREST:
         return face
-    for quarter_turns in (2, 1, 3):
+    for quarter_turns in (0, 2, 1, 3):
         again = look_again(picture.image, box, quarter_turns, detector)
         if len(again):
             turned, less = _fit(picture, box, again.boxes[0], score, again.keypoints[0], mesh)
