@@ -83,7 +83,8 @@ def test_a_smiling_source_does_not_smile_on(
 ) -> None:
     target = photo(2, "studio_portrait")
     lips = swapper.swap(target[0], photo(9, "amateur_selfie")[0]).image
-    x, y = target[1].landmarks[[61, 291], :2].round().astype(int).T
+    # The corners of the mouth, and beside them, where the folds of the smile would lie.
+    x, y = target[1].landmarks[[61, 291, 57, 287], :2].round().astype(int).T
     cheeks = [
         (slice(row - 4, row + 5), slice(column - 4, column + 5)) for column, row in zip(x, y, strict=True)
     ]

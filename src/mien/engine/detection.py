@@ -18,7 +18,8 @@ FIRST_SIDE = 384
 SECOND_SIDE = 1280
 LOOK_AGAIN_SIDE = 320
 LARGE_FACE, SURE = 64.0, 0.75
-"""Pixels of the portrait's input, and a score: such a face is the picture's largest."""
+"""Pixels of the portrait's input, and a score: such a face is the picture's largest. Where a face has that
+score, the picture is the right way up."""
 
 SMALL_FACE = 32.0
 """Pixels of the first look's input; below it boxes and key points get coarse."""
@@ -69,8 +70,7 @@ def detect_largest(picture: Pyramid, network: Network) -> Detections:
 
 
 def look_again(image: RGB, box: Float, quarter_turns: int, network: Network) -> Detections:
-    """What else is seen of the face in `box`, closer and when its surroundings are turned by quarters; best
-    first.
+    """What a closer look sees of the face in `box`, with its surroundings turned by quarters; best first.
 
     A face on its side or upside down is often found, but with key points that make no sense.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.engine.arrays import RGB, Float, Index
 from mien.engine.drawing import disc, soften
-from mien.engine.geometry import eye_openness, smoothstep
+from mien.engine.geometry import eye_openness, eye_width, smoothstep
 from mien.engine.lighting import NEUTRAL
 from mien.engine.raster import Raster
 from mien.engine.texture import sample, window_coordinates
@@ -73,7 +73,7 @@ def kept_eyes(
     eyes = []
     colours = [eye_colour(source, ours, ring, iris) for ring, iris in EYES]
     for (ring, iris), wanted in zip(EYES, (colours[0] or colours[1], colours[1] or colours[0]), strict=True):
-        width = float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]))
+        width = eye_width(points, ring)
         shut = float(np.interp(eye_openness(before, ring), [CLOSED_EYE, OPEN_EYE], [1, 0]))
         reach = width * (RIM + (LID - RIM) * shut)
         edge = width * (EDGE + (LID_EDGE - EDGE) * shut)

@@ -25,8 +25,8 @@ UPPER, LOWER = 1.0, 1.3
 """How many times the difference itself the eyes' and the mouth's surroundings move. Expression lives in the
 lower face, so that its filter takes more of the difference between people with it there."""
 
-LOWER_FACE = (0.3, 0.6)
-"""Where the lower face begins, in eye distances below the eyes."""
+BELOW_EYES = (0.3, 0.6)
+"""Where the lower face begins, in eye distances."""
 
 MAX_SHIFT = 0.16
 """Longest displacement that a plausible pair of faces asks for, in eye distances."""
@@ -88,7 +88,7 @@ def _exaggeration() -> Float:
     """float64[478, 1]."""
     height = load_table("expression_basis.npz")["mean_face"][:, 1]
     below = np.mean([height[ring].mean() for ring, _ in EYES]) - height
-    return np.asarray(UPPER + (LOWER - UPPER) * smoothstep(below, *LOWER_FACE))[:, None]
+    return np.asarray(UPPER + (LOWER - UPPER) * smoothstep(below, *BELOW_EYES))[:, None]
 
 
 def _plausible(displacement: Float) -> Float:
@@ -100,10 +100,11 @@ def _plausible(displacement: Float) -> Float:
 def eye_openness(points: Float, ring: Index) -> float:
     """Gap between the lids over the eye's width."""
     gap = np.mean([np.linalg.norm(points[ring[8 + k], :2] - points[ring[8 - k], :2]) for k in (3, 4, 5)])
-    return float(gap) / max(_width(points, ring), 1e-6)
+    return float(gap) / max(eye_width(points, ring), 1e-6)
 
 
-def _width(points: Float, ring: Index) -> float:
+def eye_width(points: Float, ring: Index) -> float:
+    """Between the corners of an eye, in pixels of the picture."""
     return float(np.linalg.norm(points[ring[0], :2] - points[ring[8], :2]))
 
 
@@ -116,10 +117,10 @@ def _keep_openings(points: Float, target: Float) -> None:
     """Lids open as far as the target's for the eyes' distance, and lips as far as the target's."""
     closer = _between_eyes(points) / _between_eyes(target)
     for ring, iris in EYES:
-        wider = _width(points, ring) / max(_width(target, ring), 1e-6) / closer
+        wider = eye_width(points, ring) / max(eye_width(target, ring), 1e-6) / closer
         linear, offset = _between_corners(target, points, ring[0], ring[8], closer * wider**-WIDE_EYES)
         moved = target[ring, :2] @ linear.T + offset
-        reach = LID_REACH * _width(points, ring)
+        reach = LID_REACH * eye_width(points, ring)
         _drag(points, ring, moved, reach)
         points[iris, :2] = target[iris, :2] @ linear.T + offset
     linear, offset = _between_corners(target, points, INNER_LIPS[0], INNER_LIPS[10], 1.0)

@@ -138,16 +138,16 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     direction = direction / (np.linalg.norm(direction, axis=2, keepdims=True) + 1e-6)
     fit, weight = _fit_harmonics(lab, direction, skin)
     rest = lab - fit
-    lightness = _evened(rest[..., 0], weight, SMOOTH * GRID)
+    lightness = _evened(rest[..., :1], weight, SMOOTH * GRID)
     colour = _evened(rest[..., 1:], skin.candidates.astype(np.float32), SMOOTH_COLOUR * GRID)
     return Light(fit + np.dstack([lightness, colour]), weight, lab)
 
 
 def _evened(planes: Float, weight: Float, sigma: float) -> Float:
-    """float32[h, w] or [h, w, K], smoothed over the cells that `weight`, float32[h, w], counts."""
-    weights = weight.reshape(weight.shape + (1,) * (planes.ndim - 2))
-    share = cv2.GaussianBlur(weight, (0, 0), sigma).reshape(weights.shape)
-    return np.asarray(cv2.GaussianBlur(planes * weights, (0, 0), sigma) / (share + 0.1))
+    """float32[h, w, K], smoothed over the cells that `weight`, float32[h, w], counts."""
+    share = cv2.GaussianBlur(weight, (0, 0), sigma) + 0.1
+    smooth = (cv2.GaussianBlur(plane * weight, (0, 0), sigma) for plane in np.moveaxis(planes, 2, 0))
+    return np.dstack([plane / share for plane in smooth])
 
 
 def relight_layers(layers: Layers, own: Light, wanted: Light, other_skin: Skin) -> Float:

@@ -63,8 +63,8 @@ def face_masks(
         layers["no beard to keep"] = 1 - beard_mask(raster, covering.beard, width)
     covered = float((covering.front * outline).sum() / max(float(outline.sum()), 1e-6))
     room = np.minimum.reduce(list(layers.values())).astype(np.float32)
-    layers["what the face picture shows"] = seen.clip(0, 1)
-    face = np.minimum(room, seen.clip(0, 1))
+    layers["what the face picture shows"] = shown = seen.clip(0, 1)
+    face = np.minimum(room, shown)
     return Masks(face, room - face, layers, covered, worn == "target")
 
 
