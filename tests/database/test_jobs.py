@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Text, cast, literal, select, text
+from sqlalchemy import Text, cast, literal, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mien.database import jobs
@@ -70,6 +70,25 @@ async def test_a_queue_never_waits_behind_another(database_url: str, sessions: S
         assert {await slow_ones.get(), await slow_ones.get()} == {"slow 2", "slow 3"}
     await stop(worker)
     assert await count(sessions) == 0
+
+
+async def test_a_worker_has_no_transaction_open_in_which_it_could_freeze(
+    database_url: str, sessions: Sessions
+) -> None:
+    done = asyncio.Queue[str]()
+    address = make_url(database_url).update_query_dict({"application_name": "frozen"})
+    worker = serving(address.render_as_string(hide_password=False), Served("a", collecting(done), 1))
+    said = text("SELECT query FROM pg_stat_activity WHERE application_name = 'frozen'")
+    last = set[str]()
+    async with asyncio.timeout(10):
+        for number in range(20):
+            await wake(sessions, "a", f"row {number}")
+            await done.get()
+            async with sessions() as session:
+                last.update(await session.scalars(said))
+    assert last
+    assert not {"BEGIN", "COMMIT"} & last
+    await stop(worker)
 
 
 async def test_stopping_waits_for_what_is_under_way_in_every_queue(

@@ -65,6 +65,22 @@ async def test_what_a_silent_worker_held_is_queued_again(
         assert await session.scalar(select(func.count()).select_from(Worker)) == 0
 
 
+async def test_a_worker_that_froze_while_it_held_its_own_row_is_not_waited_for(
+    resources: Resources, queue: Queue, reread: ByTask
+) -> None:
+    frozen, silent = uuid4(), uuid4()
+    tasks = [await enlist(resources, await queue(), worker_id) for worker_id in (frozen, silent)]
+    for worker_id in (frozen, silent):
+        await silence(resources, worker_id)
+    async with resources.sessions.begin() as session:
+        await session.execute(select(Worker).where(Worker.id == frozen).with_for_update())
+        async with asyncio.timeout(5):
+            await reap(resources)
+    assert [(await reread(task)).state for task in tasks] == ["queued", "queued"]
+    async with resources.sessions() as session:
+        assert (await session.scalars(select(Worker.id))).all() == [frozen]
+
+
 async def test_a_task_that_kills_its_worker_three_times_fails_and_loses_its_pictures(
     resources: Resources, queue: Queue, start: ByTask, reread: ByTask
 ) -> None:

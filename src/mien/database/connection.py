@@ -58,7 +58,7 @@ def create_engine(url: str, *, pool_size: int = 5) -> AsyncEngine:
         connect_args={
             "connect_timeout": 10,
             # A process that freezes inside a transaction must not keep its locks.
-            "options": "-c timezone=utc -c idle_in_transaction_session_timeout=60s",
+            "options": "-c timezone=utc -c idle_in_transaction_session_timeout=10s",
         },
     )
     event.listen(engine.sync_engine, "checkout", _check_alive)

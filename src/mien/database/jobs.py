@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from psycopg import AsyncConnection
 from sqlalchemy import (
     ColumnElement,
     SQLColumnExpression,
@@ -71,7 +72,13 @@ async def serve(
     """
     from procrastinate import App, PsycopgConnector  # which no API process needs
 
-    app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=_CONNECTIONS))
+    connector = PsycopgConnector(
+        conninfo=database_url,
+        min_size=1,
+        max_size=_CONNECTIONS,
+        configure=_commit_each_statement,
+    )
+    app = App(connector=connector)
 
     async def work(served: Served) -> None:
         async def run(row_id: str) -> None:
@@ -94,6 +101,11 @@ async def serve(
     async with app.open_async(), asyncio.TaskGroup() as group:
         for served in queues:
             group.create_task(work(served))
+
+
+async def _commit_each_statement(connection: AsyncConnection[Any]) -> None:
+    """So that a worker that freezes between a statement and its commit keeps no locks."""
+    await connection.set_autocommit(True)
 
 
 async def delete_abandoned(session: AsyncSession, dead_after: timedelta) -> None:

@@ -241,7 +241,9 @@ async def forget_process(session: AsyncSession, host: str, pid: int) -> None:
 
 
 async def forget_silent_workers(session: AsyncSession, dead_after: timedelta) -> None:
-    await session.execute(delete(Worker).where(Worker.heartbeat_at <= func.now() - dead_after))
+    """Forget them, apart from those who fell silent while they held their own row."""
+    silent = select(Worker.id).where(Worker.heartbeat_at <= func.now() - dead_after)
+    await session.execute(delete(Worker).where(Worker.id.in_(silent.with_for_update(skip_locked=True))))
 
 
 def _as_read(task: Task) -> Update:

@@ -92,7 +92,7 @@ class WorkerSession:
 
     async def beat(self) -> None:
         """Say that this worker is alive, and give back what it has dropped when the database failed it."""
-        async with self.resources.sessions.begin() as session:
+        async with self.resources.autocommit() as session:
             await queries.beat(session, self.id, socket.gethostname(), os.getpid())
             dropped = await queries.running_on(session, self.id, but_not=self.held)
         for task in dropped:
