@@ -1,6 +1,7 @@
 """Queues side by side, on a real database."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -88,6 +89,16 @@ async def test_a_worker_has_no_transaction_open_in_which_it_could_freeze(
     assert last
     assert not {"BEGIN", "COMMIT"} & last
     await stop(worker)
+
+
+async def test_stopping_at_any_moment_of_the_start_ends_it(database_url: str) -> None:
+    for moment in range(12):
+        worker = serving(database_url, *(Served(queue, collecting(asyncio.Queue()), 1) for queue in "abc"))
+        await asyncio.sleep(moment / 200)
+        time.sleep(0.05)  # noqa: ASYNC251  # as imports do: what happens meanwhile is heard of at once
+        worker.cancel()
+        ended, _ = await asyncio.wait([worker], timeout=5)
+        assert ended
 
 
 async def test_stopping_waits_for_what_is_under_way_in_every_queue(

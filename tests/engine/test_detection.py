@@ -7,7 +7,7 @@ from typing import cast
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mien import Face
@@ -309,7 +309,6 @@ cells = st.integers(0, SIDE // STRIDE - 1)
 peaks = st.tuples(cells, cells, st.floats(10, 150), st.floats(10, 150), st.floats(0.5625, 1, width=32))
 
 
-@settings(deadline=None)  # a doubtful face costs four looks, and busy machines take long for them
 @given(st.lists(peaks, min_size=1, max_size=25, unique_by=lambda peak: peak[:2]))
 def test_kept_boxes_hardly_overlap_and_explain_every_other_peak(
     drawn: list[tuple[int, int, float, float, float]],
@@ -328,7 +327,6 @@ def test_kept_boxes_hardly_overlap_and_explain_every_other_peak(
         )
 
 
-@settings(deadline=None)
 @given(st.lists(peaks, min_size=1, max_size=12, unique_by=lambda peak: peak[:2]))
 def test_the_order_of_the_peaks_does_not_matter_to_sure_ones(
     drawn: list[tuple[int, int, float, float, float]],

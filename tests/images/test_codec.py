@@ -641,7 +641,7 @@ def _grow_boxes(data: bytes, path: tuple[bytes, ...], extra: bytes) -> bytes:
 
 # Hostile bytes --------------------------------------------------------------------------------------------
 
-HOSTILE = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+HOSTILE = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 SMALL = DecodeLimits(max_pixels=250_000)
 
 
@@ -717,7 +717,7 @@ PIXELS = arrays(np.uint8, st.tuples(st.integers(32, 40), st.integers(32, 40), st
 
 
 class TestEncode:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(rgb=PIXELS, with_alpha=st.booleans(), seed=st.integers(0, 9))
     def test_png_gives_back_every_bit(self, rgb: Pixels, with_alpha: bool, seed: int) -> None:
         alpha = None

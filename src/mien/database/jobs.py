@@ -5,7 +5,7 @@ has a queue of its own, so that what is quick never waits behind what is slow.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -59,7 +59,7 @@ async def wake(session: AsyncSession, queue: str, row_id: str) -> None:
 
 async def serve(
     database_url: str,
-    queues: Iterable[Served],
+    queues: Sequence[Served],
     *,
     heartbeat: timedelta,
     dead_after: timedelta,
@@ -74,7 +74,7 @@ async def serve(
 
     connector = PsycopgConnector(
         conninfo=database_url,
-        min_size=1,
+        min_size=len(queues),  # so that none waits for its first one, where a cancel could be lost
         max_size=_CONNECTIONS,
         configure=_commit_each_statement,
     )
@@ -98,9 +98,19 @@ async def serve(
         )
         raise ConnectionError(f"the queue {served.queue} is not served any more")  # so the others end, too
 
-    async with app.open_async(), asyncio.TaskGroup() as group:
-        for served in queues:
-            group.create_task(work(served))
+    async with app.open_async():
+        _heed_cancel()
+        async with asyncio.TaskGroup() as group:
+            for served in queues:
+                group.create_task(work(served))
+
+
+def _heed_cancel() -> None:
+    """Raise `CancelledError` if this task was cancelled, and what it waited for swallowed that: before Python
+    3.12 `asyncio.wait_for` does when both come at once."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _commit_each_statement(connection: AsyncConnection[Any]) -> None:

@@ -32,6 +32,8 @@ logger = structlog.get_logger(__name__)
 # engine needn't wait for the network. More would keep tasks from other machines.
 AHEAD = 2
 
+_STOP_MARGIN = 2.0  # seconds in which a worker ends after its grace
+
 _PAUSE = 1.0  # seconds before the database is tried again; waiting for it to answer takes longer
 
 
@@ -50,6 +52,10 @@ async def run(settings: Settings) -> None:
     try:
         await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
+        grace = settings.stop_grace.total_seconds() + _STOP_MARGIN
+        _, still_working = await asyncio.wait((working,), timeout=grace)
+        if still_working:
+            working.cancel()  # the first was lost on the way: before Python 3.12 `asyncio.wait_for` may do so
         with suppress(asyncio.CancelledError):
             await working
     finally:
