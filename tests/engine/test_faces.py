@@ -1,5 +1,6 @@
 """Faces come with what is needed to swap them, or with the reason why they can't be."""
 
+import itertools
 from collections.abc import Callable
 from typing import cast
 
@@ -110,14 +111,15 @@ class SureDetector:
 
 
 class TurnedMesh:
-    """Always answers with the canonical face, turned by so many degrees."""
+    """Always answers with the canonical face, turned by so many degrees; every third look is in a mirror."""
 
     def __init__(self, yaw: float, draw: Callable[..., Float]) -> None:
-        points = draw(width=90, yaw=np.radians(yaw)) - np.array([145, 165, 0], np.float32)
-        self._answer = points + np.array([96, 96, 0], np.float32)
+        middle = np.array([96 - 145, 96 - 165, 0], np.float32)
+        turned, mirrored = (draw(width=90, yaw=np.radians(angle)) + middle for angle in (yaw, -yaw))
+        self._answers = itertools.cycle([turned, turned, mirrored])
 
     def __call__(self, batch: Float) -> dict[str, Float]:
-        return {"landmarks": self._answer[None]}
+        return {"landmarks": next(self._answers)[None]}
 
 
 @pytest.fixture

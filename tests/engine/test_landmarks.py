@@ -13,7 +13,7 @@ from mien.engine.arrays import RGB, Float
 from mien.engine.landmarks import eye_distance, find_landmarks, square_crop, warp_crop
 from mien.engine.models import Network
 from mien.engine.scaling import Pyramid
-from mien.engine.topology import MESH_POINTS, mirror
+from mien.engine.topology import mirror_with_irises
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
@@ -72,11 +72,11 @@ def test_a_mirrored_picture_has_mirrored_landmarks(
 ) -> None:
     picture, face = photo(person, kind)
     (found,) = swapper.detect(picture[:, ::-1])
-    flipped = found.landmarks[:MESH_POINTS] * np.array([-1, 1, 1], np.float32)
+    flipped = found.landmarks * np.array([-1, 1, 1], np.float32)
     flipped[:, 0] += picture.shape[1] - 1
-    away = distances(flipped[mirror()], face.landmarks[:MESH_POINTS])
-    assert away.mean() < 0.03
-    assert away.max() < 0.1
+    away = distances(flipped[mirror_with_irises()], face.landmarks)
+    assert away.mean() < 0.01
+    assert away.max() < 0.04
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -24,20 +24,20 @@ MIN_BOX = 32.0
 MIN_EYE_DISTANCE = 16.0
 MAX_YAW = 70.0
 TURNED = 45.0
-MAX_TURNED_UNREST = 0.05
+MAX_TURNED_UNREST = 0.03
 MAX_MISMATCH = 0.25
-MAX_UNREST = 0.06
-DOUBTFUL_UNREST = 0.03
+MAX_UNREST = 0.08
+DOUBTFUL_UNREST = 0.04
 MIN_SHOWN = 0.5
 """Limits in pixels, degrees and eye distances. Mesh and detector err by about 0.06 eye distances on clear
-faces; on faces that the mesh misses they disagree by 0.3 and more. A mesh that still moves by more than
-0.06 between passes has found nothing to hold on to; from 0.03 on it may lie askew on a face that isn't
-upright, as one in seventy of those did, so that other ways up are tried. Behind another face the mesh may
-jump over to that one: then less than a third of its points lie in its own box, otherwise two thirds and more.
+faces; on faces that the mesh misses they disagree by 0.3 and more. A mesh whose passes lie more than 0.08
+apart has found nothing to hold on to; from 0.04 on, as one face in eight has it, it may lie askew on a face
+that isn't upright, so that other ways up are tried. Behind another face the mesh may jump over to that one:
+then less than a third of its points lie in its own box, otherwise two thirds and more.
 
 Yaw beyond `TURNED` is read too low, so it can't tell a full profile, on which the mesh is guesswork. What
-tells is whether the mirrored picture gives the mirrored mesh: of 62 turned faces, those that differed by more
-than 0.05 had mouth or nose beside the face."""
+tells is whether the mirrored picture gives the mirrored mesh: of 94 turned faces, those that differed by more
+than 0.03 were full profiles, or had mouth or nose beside the face."""
 
 SAME_FACE = 0.3
 """Boxes whose centres lie closer, in sides of a box, show one face, found in a picture and in it turned."""

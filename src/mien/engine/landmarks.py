@@ -10,27 +10,28 @@ import numpy as np
 from mien.engine.arrays import RGB, Float
 from mien.engine.models import Network
 from mien.engine.scaling import Pyramid
-from mien.engine.topology import LEFT_EYE_OUTER, MESH_POINTS, RIGHT_EYE_OUTER
+from mien.engine.topology import LEFT_EYE_OUTER, MESH_POINTS, RIGHT_EYE_OUTER, mirror_with_irises
 
 CROP = 192
-CROP_EXTENTS = (1.5, 1.35, 1.35)
-"""Sides of the crops of the passes, in lengths of the face. The first comes from the detector and is loose;
-closer ones read lids and lips a tenth more truly."""
+PASSES = ((1.5, False), (1.35, False), (1.35, True))
+"""The side of each pass's crop in lengths of the face, and whether it's mirrored. The first crop comes from
+the detector and is loose; closer ones read lids and lips a tenth more truly. What the network reads of a face
+and of its mirror image errs each in its own way, so that their mean is truer."""
 
 
 def find_landmarks(picture: Pyramid, box: Float, keypoints: Float, network: Network) -> tuple[Float, float]:
-    """Points of the face in `box` and how far (in eye distances) they still moved in the last pass."""
+    """Points of the face in `box` and how far apart (in eye distances) the last two passes saw them."""
     centre, extent = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
     angle = _angle(keypoints[0], keypoints[1])
     points: Float = np.zeros((478, 3), np.float32)
-    for crop_extent in CROP_EXTENTS:
+    for crop_extent, mirrored in PASSES:
         previous = points
-        points = _run(picture, centre, extent * crop_extent, angle, network)
+        points = _run(picture, centre, extent * crop_extent, angle, network, mirrored)
         low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
         centre, extent = (low + high) / 2, float((high - low).max())
         angle = _angle(points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER])
-    moved = np.linalg.norm(points[:, :2] - previous[:, :2], axis=1).mean() / eye_distance(points)
-    return (previous + points) / 2, float(moved)  # two looks err less than one
+    apart = np.linalg.norm(points[:, :2] - previous[:, :2], axis=1).mean() / eye_distance(points)
+    return (previous + points) / 2, float(apart)
 
 
 def eye_distance(points: Float) -> float:
@@ -42,10 +43,16 @@ def _angle(right_eye: Float, left_eye: Float) -> float:
     return float(np.arctan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]))
 
 
-def _run(picture: Pyramid, centre: Float, side: float, angle: float, network: Network) -> Float:
+def _run(
+    picture: Pyramid, centre: Float, side: float, angle: float, network: Network, mirrored: bool
+) -> Float:
     crop_from_image = square_crop(centre, side, angle, CROP)
     crop = warp_crop(picture, crop_from_image, CROP)
-    raw = network(crop[None].astype(np.float32) / 255)["landmarks"][0]
+    seen = crop[:, ::-1] if mirrored else crop
+    raw = network(seen[None].astype(np.float32) / 255)["landmarks"][0]
+    if mirrored:
+        raw = raw[mirror_with_irises()]
+        raw[:, 0] = CROP - raw[:, 0]
     image_from_crop = cv2.invertAffineTransform(crop_from_image)
     # The network counts from the pixel's corner, we from its centre.
     xy = (raw[:, :2] - 0.5) @ image_from_crop[:, :2].T + image_from_crop[:, 2]

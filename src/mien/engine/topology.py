@@ -96,6 +96,14 @@ def mirror() -> Index:
 
 
 @cache
+def mirror_with_irises() -> Index:
+    """int[478]: the same of all points. An iris is its centre, then what is right, above, left and below
+    in the picture."""
+    turned = [0, 3, 2, 1, 4]
+    return np.concatenate([mirror(), LEFT_IRIS[turned], RIGHT_IRIS[turned]])
+
+
+@cache
 def sideways() -> Float:
     """float[468]: where each point lies across the face, in eye distances, positive on the person's left."""
     x = load_table("canonical_face_468.npz")["vertices_cm"][:, 0].astype(np.float64)
