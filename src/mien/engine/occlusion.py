@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mien.engine.arrays import RGB, Float, Index
+from mien.engine.arrays import RGB, Float, Index, Mask
 from mien.engine.geometry import smoothstep
 from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
@@ -17,11 +17,13 @@ from mien.engine.raster import Raster
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene
 from mien.engine.topology import (
+    LEFT_BROW,
     LEFT_EYE,
     LEFT_EYE_OUTER,
     MESH_POINTS,
     OUTER_LIPS,
     OVAL,
+    RIGHT_BROW,
     RIGHT_EYE,
     RIGHT_EYE_OUTER,
     STRIPS,
@@ -49,6 +51,17 @@ than half of a thing."""
 DOUBT, RIM, SOFT = (0.4, 0.75), 5, 5
 """The same for what hides the source; and how many pixels of the crop it is widened by, shadows included, and
 softened by."""
+
+WORN, SURELY_WORN, LEAST_WORN = 0.3, 0.5, 150
+"""Where the network finds glasses, and where surely; if that is fewer pixels of the crop, there are none."""
+
+BRIDGE, MARGIN, DROP = 12, 5.5, 2
+"""Gaps twice as wide are closed between lenses, in pixels of the crop; how far what a source's glasses hide
+reaches beyond them, with rims, shadows and reflections; and how much lower all of it lies, since the network
+finds glasses up to the brows above them."""
+
+BROWS = 0.5
+"""Glasses found over a larger share of the brows hide them altogether, and what is between."""
 
 FAINT = (0.25, 0.6)
 """The same for a source's fringe, whose tips are thin, and for its beard."""
@@ -85,7 +98,8 @@ class Covering:
 @dataclass(frozen=True)
 class Occlusion:
     """float32[CROP, CROP] each, in [0, 1]. covers: something opaque in front of the face, with the frames of
-    glasses and dark lenses. glasses: with any lenses. beard: hair of the face itself.
+    glasses and dark lenses. glasses: with any lenses; of a source, all that they hide. beard: hair of the
+    face itself.
 
     crop_from_picture: float64[2, 3].
     """
@@ -95,19 +109,20 @@ class Occlusion:
     beard: Float
     crop_from_picture: Float
 
-    def on_mesh(self, raster: Raster, points: Float) -> tuple[Float, Float]:
-        """`covers` and `beard` where a raster's cells show a face whose mesh in the picture is `points`,
-        [468, ≥2]: float32[rows, columns] each."""
+    def on_mesh(self, raster: Raster, points: Float) -> tuple[Float, Float, Float]:
+        """`covers`, `glasses` and `beard` where a raster's cells show a face whose mesh in the picture is
+        `points`, [468, ≥2]: float32[rows, columns] each."""
         x, y = cv2.split(raster.interpolate(moved(points, self.crop_from_picture)))
-        covers, beard = (
+        covers, glasses, beard = (
             # Triangles seen edge-on, as beside the nose, read far off in single cells.
             np.asarray(cv2.medianBlur(cv2.remap(plane, x, y, cv2.INTER_LINEAR), 3), np.float32)
-            for plane in (self.covers, self.beard)
+            for plane in (self.covers, self.glasses, self.beard)
         )
-        return covers, beard
+        return covers, glasses, beard
 
     def on_cells(self, raster: Raster, corner: Float) -> tuple[Float, Float]:
-        """The same on a raster over a window of the picture whose upper left pixel is `corner`, x and y."""
+        """`covers` and `beard` on a raster over a window of the picture whose upper left pixel is `corner`, x
+        and y."""
         picture_from_cells = np.array(
             [[raster.cell, 0, raster.cell / 2 - 0.5], [0, raster.cell, raster.cell / 2 - 0.5], [0, 0, 1]]
         )
@@ -136,27 +151,58 @@ def find_covering(scene: Scene, network: Network) -> tuple[Float, Float]:
 def covering_of_source(raster: Raster, source: Occlusion, points: Float) -> tuple[Sides, Sides]:
     """`hidden` and `source_beards` of `Covering`: bring what is known of the source to the result's cells.
 
-    source: from `find_source_occlusion`, of the face with the mesh `points`, float32[478, 3].
+    source: from `find_source_occlusion`, of the face with the mesh `points`, float32[478, 3]. What its
+    glasses hide on one side they hide on both, or the one side would bring the other's rim back.
     """
     points = points[:MESH_POINTS]
     here, there = (source.on_mesh(raster, side) for side in (points, points[mirror()]))
-    return (here[0], there[0]), (here[1], there[1])
+    glasses = np.maximum(here[1], there[1])
+    return (np.maximum(here[0], glasses), np.maximum(there[0], glasses)), (here[2], there[2])
 
 
 def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
     """`find_occlusion` with wider covers: of a source nothing is lost where a little more is thought hidden;
-    the tips of a fringe would show. Glasses hide what they frame: thin frames aren't found whole, and half of
-    one would be printed on the target. A beard hides nothing, however near it is to what lies beyond the jaw.
+    the tips of a fringe would show. What glasses hide is in `glasses` alone. A beard hides nothing, however
+    near it is to what lies beyond the jaw.
     """
     crop, found = _look_at(picture, points, network)
-    fringe = follow_edges(found.covers, crop, SOURCE_EDGE, TOLERANCE)
-    eyes = moved(points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER]], found.crop_from_picture)[:, 1].mean()
+    mesh = moved(points[:MESH_POINTS], found.crop_from_picture)
+    worn = worn_glasses(found.glasses)
+    others = np.where(worn, 0, found.covers)
+    fringe = follow_edges(others, crop, SOURCE_EDGE, TOLERANCE)
+    eyes = mesh[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], 1].mean()
     fringe[max(0, int(eyes)) :] = 0
-    sure = smoothstep(np.maximum(found.covers, found.glasses), *DOUBT)
-    hidden = np.maximum(sure, smoothstep(fringe, *FAINT)).astype(np.float32)
+    hidden = np.maximum(smoothstep(others, *DOUBT), smoothstep(fringe, *FAINT)).astype(np.float32)
     wide = cv2.dilate(hidden, np.ones((RIM, RIM), np.uint8))
     shaven = 1 - smoothstep(found.beard, *FAINT)
-    return replace(found, covers=np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32))
+    covers = np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32)
+    return replace(found, covers=covers, glasses=framed(worn, mesh))
+
+
+def worn_glasses(glasses: Float) -> Mask:
+    """bool[CROP, CROP]: where they are, with lenses; nowhere if the network isn't sure of them."""
+    surely = (glasses > SURELY_WORN).sum() >= LEAST_WORN
+    return np.asarray((glasses > WORN) & surely)
+
+
+def framed(worn: Mask, points: Float) -> Float:
+    """What glasses hide of a source: all that they frame, the skin around, and brows that they touch. Thin
+    frames aren't found whole, and half of one would be printed on the target.
+
+    worn: bool[CROP, CROP]. points: [468, 2] in pixels of the crop.
+    """
+    if not worn.any():
+        return np.zeros(worn.shape, np.float32)
+    closed = cv2.distanceTransform((~worn).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) <= BRIDGE
+    depth = cv2.distanceTransform(closed.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    hidden = np.clip((depth - (BRIDGE - MARGIN)) / SOFT, 0, 1)
+    hidden = np.pad(hidden, ((DROP, 0), (0, 0)))[:-DROP]
+    if worn[_filled(points, CROP, RIGHT_BROW, LEFT_BROW) > 0.5].mean() > BROWS:
+        brows = np.concatenate([RIGHT_BROW, LEFT_BROW])
+        hull = cv2.convexHull(points[brows].astype(np.float32), returnPoints=False).ravel()
+        frown = cv2.dilate(_filled(points, CROP, brows[hull]), np.ones((2 * RIM - 1,) * 2, np.uint8))
+        hidden = np.maximum(hidden, cv2.blur(frown, (SOFT, SOFT)))
+    return np.asarray(hidden, np.float32)
 
 
 def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
