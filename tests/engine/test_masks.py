@@ -18,7 +18,7 @@ from mien.engine.raster import Raster, rasterise
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import cut_source, texture_layers
-from mien.engine.topology import LOWER_FACE, NOSE_BASE, NOSE_TIP, OVAL
+from mien.engine.topology import LEFT_EYE_OUTER, LOWER_FACE, NOSE_BASE, NOSE_TIP, OVAL, RIGHT_EYE_OUTER
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
@@ -66,6 +66,7 @@ class Subject:
         source: "Subject | None" = None,
         seen: Float | None = None,
         front: Float | None = None,
+        framed: Float | None = None,
         beards: tuple[Float, Float] | None = None,
     ) -> Masks:
         """Of this face as the target; the source is itself or another. beards: the target's, the source's."""
@@ -78,7 +79,13 @@ class Subject:
             self.light(),
             self.light_of(source),
             1 - self.nothing if seen is None else seen,
-            Covering(self.nothing if front is None else front, beard, neither, (source_beard, self.nothing)),
+            Covering(
+                front=self.nothing if front is None else front,
+                framed=self.nothing if framed is None else framed,
+                beard=beard,
+                hidden=neither,
+                source_beards=(source_beard, self.nothing),
+            ),
             self.width,
         )
 
@@ -139,6 +146,16 @@ def test_what_stands_in_front_stays(photo: Photos) -> None:
     assert target.at(masks.face, BELOW_LIP) == 0
     assert target.at(masks.face, NOSE_TIP) == pytest.approx(1)
     assert target.at(masks.face, FOREHEAD) == pytest.approx(1)
+
+
+def test_what_glasses_frame_stays_in_the_new_faces_tones(photo: Photos) -> None:
+    target = subject(photo(6, "amateur_selfie"))
+    masks = target.masks(framed=target.rows(0.2, 0.5))
+    eyes = RIGHT_EYE_OUTER, LEFT_EYE_OUTER
+    assert max(target.at(masks.face, eye) for eye in eyes) == 0
+    assert min(target.at(masks.gaps, eye) for eye in eyes) == pytest.approx(1)
+    assert target.at(masks.face, BELOW_LIP) == pytest.approx(1)
+    assert masks.covered < 0.03
 
 
 def test_more_cover_is_more_covered(photo: Photos) -> None:

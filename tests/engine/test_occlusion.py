@@ -23,7 +23,7 @@ from mien.engine.occlusion import (
     find_occlusion,
     find_source_occlusion,
     follow_edges,
-    framed,
+    framed_by,
     moved,
     whole_glasses,
 )
@@ -145,9 +145,9 @@ def test_a_source_is_hidden_by_all_that_its_glasses_frame_and_a_little_more(
     below = lenses + np.array([0, (LENS[1] + 0.05) * face.eye_distance])
     bridge = lenses.mean(axis=0, keepdims=True)
     for x, y in moved(np.concatenate([lenses, below, bridge]), found.crop_from_picture):
-        assert found.glasses[round(y), round(x)] > 0.9
+        assert found.framed[round(y), round(x)] > 0.9
     mouth = moved(face.landmarks[[13]], found.crop_from_picture)[0]
-    assert found.glasses[round(mouth[1]), round(mouth[0])] == 0
+    assert found.framed[round(mouth[1]), round(mouth[0])] == 0
 
 
 def test_brows_are_hidden_altogether_by_glasses_over_most_of_them_and_show_above_lower_ones(
@@ -160,7 +160,7 @@ def test_brows_are_hidden_altogether_by_glasses_over_most_of_them_and_show_above
     rows = np.broadcast_to(np.arange(CROP)[:, None], (CROP, CROP))
     eyes = points[[*RIGHT_EYE, *LEFT_EYE], 1].max()
     over, below = (
-        framed((rows > top) & (rows < eyes + 10), points)[y, x]
+        framed_by((rows > top) & (rows < eyes + 10), points)[y, x]
         for top in (np.median(brows[:, 1]) - 3, brows[:, 1].max())
     )
     assert over.min() > 0.9
@@ -180,6 +180,35 @@ def test_a_sources_glasses_hide_both_halves_of_its_face_alike(photo: Photos, net
     for eye in (RIGHT_EYE, LEFT_EYE):
         x, y = (raster.points[eye].mean(axis=0)).round().astype(int)
         assert min(side[y, x] for side in hidden) > 0.9
+
+
+@pytest.mark.parametrize(("found", "stay_framed"), [(360, False), (300, True), (180, True)])
+def test_glasses_whose_frame_is_not_found_all_round_stay_with_all_that_they_frame(
+    photo: Photos, found: int, stay_framed: bool
+) -> None:
+    """found: degrees of the frame that the network sees."""
+    picture, face = photo(6, "amateur_selfie")
+    crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
+    eyes = moved(centres_of_lenses(face), crop_from_picture).round().astype(int).tolist()
+    layers = np.zeros((1, 3, CROP, CROP), np.float32)
+    for centre in eyes:
+        cv2.ellipse(layers[0, 0], centre, (18, 14), 0, 0, found, 1, 3)
+        cv2.ellipse(layers[0, 1], centre, (19, 15), 0, 0, 360, 1, -1)
+
+    def network(planes: Float) -> dict[str, Float]:
+        return {"layers": layers}
+
+    occlusion = find_occlusion(Pyramid(picture), face.landmarks, cast(Network, network))
+    for x, y in eyes:
+        assert occlusion.framed[y, x] == stay_framed
+        assert occlusion.covers[y, x] == 0
+
+
+@pytest.mark.parametrize("person", [1, 3, 5, 6, 9])
+def test_who_wears_no_glasses_keeps_nothing_of_them(photo: Photos, network: Network, person: int) -> None:
+    picture, face = photo(person, "studio_portrait")
+    for find in (find_occlusion, find_source_occlusion):
+        assert find(Pyramid(picture), face.landmarks, network).framed.max() == 0
 
 
 def test_a_fringe_hides_the_source_down_to_its_tips(photo: Photos, network: Network) -> None:
@@ -224,11 +253,11 @@ def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> 
     _, face = photo(6, "amateur_selfie")
     crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
     y, x = np.mgrid[:CROP, :CROP].astype(np.float32) / CROP
-    occlusion = Occlusion(x, x, y, crop_from_picture)
+    occlusion = Occlusion(x, (x + y) / 2, y, crop_from_picture)
     corner = np.floor(face.landmarks[OVAL, :2].min(axis=0))
     points = face.landmarks - np.append(corner, 0).astype(np.float32)
     raster = rasterise(points, (400, 400), FACE_WIDTH * face.eye_distance)
-    on_mesh = occlusion.on_mesh(raster, face.landmarks[:MESH_POINTS])[::2]
+    on_mesh = occlusion.on_mesh(raster, face.landmarks[:MESH_POINTS])
     on_cells = occlusion.on_cells(raster, corner)
     for mesh, cells in zip(on_mesh, on_cells, strict=True):
         np.testing.assert_allclose(mesh[raster.covered], cells[raster.covered], atol=0.02)
@@ -238,10 +267,10 @@ def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> 
     (target, theirs), (source, ours) = photo(5, "amateur_selfie"), photo(3, "studio_portrait")
     scene = set_scene(target, theirs.landmarks, theirs.landmarks)
     occlusion = find_source_occlusion(Pyramid(source), ours.landmarks, network)
-    front, beard = find_covering(scene, network)
+    front, framed, beard = find_covering(scene, network)
     hidden, source_beards = covering_of_source(scene.raster, occlusion, ours.landmarks)
     shape = scene.raster.ids.shape
-    for mask in (front, beard, *hidden, *source_beards):
+    for mask in (front, framed, beard, *hidden, *source_beards):
         assert mask.dtype == np.float32
         assert mask.shape == shape
         assert 0 <= mask.min() <= mask.max() <= 1
@@ -294,8 +323,8 @@ def test_the_crop_holds_the_face_upright_in_its_middle(photo: Photos) -> None:
 
 def test_each_face_has_its_own_covers() -> None:
     """What hides one face tells nothing against the skin of another."""
-    front, beard, hidden_here, hidden_there, beard_here, beard_there = np.eye(6, dtype=np.float32)
-    covering = Covering(front, beard, (hidden_here, hidden_there), (beard_here, beard_there))
+    front, framed, beard, hidden_here, hidden_there, beard_here, beard_there = np.eye(7, dtype=np.float32)
+    covering = Covering(front, framed, beard, (hidden_here, hidden_there), (beard_here, beard_there))
     np.testing.assert_array_equal(covering.over_target, front + beard)
     np.testing.assert_array_equal(covering.over_source[0], hidden_here + beard_here)
     np.testing.assert_array_equal(covering.over_source[1], hidden_there + beard_there)

@@ -27,9 +27,9 @@ its own skin, don't match."""
 
 @dataclass(frozen=True)
 class Masks:
-    """face: all layers joined. gaps: where the face belongs, but the source doesn't show it. layers: each by
-    its name. covered: share of the face that something stands in front of. beard_kept: whether the target's
-    beard stays."""
+    """face: all layers joined. gaps: where the face belongs, but the source doesn't show it or the target's
+    glasses frame it. layers: each by its name. covered: share of the face that something stands in front of.
+    beard_kept: whether the target's beard stays."""
 
     face: Float
     gaps: Float
@@ -63,8 +63,10 @@ def face_masks(
         layers["no beard to keep"] = 1 - beard_mask(raster, covering.beard, width)
     covered = float((covering.front * outline).sum() / max(float(outline.sum()), 1e-6))
     room = np.minimum.reduce(list(layers.values())).astype(np.float32)
-    layers["what the face picture shows"] = shown = seen.clip(0, 1)
-    face = np.minimum(room, shown)
+    layers["what the face picture shows"] = seen.clip(0, 1)
+    if covering.framed.any():
+        layers["nothing that glasses frame"] = 1 - covering.framed
+    face = np.minimum.reduce(list(layers.values())).astype(np.float32)
     return Masks(face, room - face, layers, covered, worn == "target")
 
 

@@ -302,14 +302,14 @@ def swap_face(
         dark = shadows(scene.face, scene.points, their_normals)
         return texture_layers(scene.raster, theirs.landmarks, patch, hidden, dark), hidden, beards
 
-    (layers, hidden, our_beards), ((front, their_beard), eyes) = cores.both(
+    (layers, hidden, our_beards), ((front, framed, their_beard), eyes) = cores.both(
         texture,
         lambda: (
             find_covering(scene, occlusion),
             kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
         ),
     )
-    covering = Covering(front, their_beard, hidden, our_beards)
+    covering = Covering(front, framed, their_beard, hidden, our_beards)
 
     clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
