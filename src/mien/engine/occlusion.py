@@ -65,7 +65,7 @@ ALL_ROUND, NOSEWARD, REACH = 0.97, 50.0, 70
 """A frame is found whole if it is met on this share of the ways out of its lenses: those further than so many
 degrees from the way to the other eye, and so many pixels of the crop long at most."""
 
-BROWS = 0.5
+BROWS = 0.3
 """Glasses found over a larger share of the brows hide them altogether, and what is between."""
 
 FAINT = (0.25, 0.6)
