@@ -68,17 +68,18 @@ LENS = (0.29, 0.24)
 """Half the width and height of a drawn lens, in eye distances."""
 
 
-def centres_of_lenses(face: Face, lift: float = 0.0) -> Float:
-    eyes = np.stack([face.landmarks[eye, :2].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE)])
-    return np.asarray(eyes - [0, lift * face.eye_distance])
+def centres_of_lenses(face: Face) -> Float:
+    return np.stack([face.landmarks[eye, :2].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE)])
 
 
-def wearing_glasses(picture: RGB, face: Face, lift: float = 0.0) -> RGB:
-    """With thin dark rims around clear lenses, `lift` eye distances above the eyes."""
+def wearing_glasses(picture: RGB, face: Face, lens: tuple[int, int, int] | None = None) -> RGB:
+    """With thin dark rims around lenses of a colour, or clear ones."""
     worn, dark, span = picture.copy(), (20, 20, 24), face.eye_distance
-    lenses = centres_of_lenses(face, lift)
+    lenses = centres_of_lenses(face)
     axes = np.round(span * np.array(LENS)).astype(int).tolist()
     for centre in np.round(lenses).astype(int).tolist():
+        if lens is not None:
+            cv2.ellipse(worn, centre, axes, 0, 0, 360, lens, -1)
         cv2.ellipse(worn, centre, axes, 0, 0, 360, dark, max(2, round(span / 40)))
     right, left = np.round(lenses + np.array([[axes[0], 0], [-axes[0], 0]])).astype(int).tolist()
     cv2.line(worn, right, left, dark, 3)
@@ -121,6 +122,17 @@ def test_dark_glasses_hide_both_eyes(photo: Photos, network: Network, person: in
     for ring in (RIGHT_EYE, LEFT_EYE):
         x, y = moved(points[ring].mean(axis=0, keepdims=True), occlusion.crop_from_picture)[0]
         assert occlusion.covers[round(y), round(x)] > 0.8
+
+
+@pytest.mark.parametrize("person", [1, 3, 6])
+def test_eyes_show_through_clear_lenses_and_not_through_dark_ones(
+    photo: Photos, network: Network, person: int
+) -> None:
+    picture, face = photo(person, "studio_portrait")
+    eyes = face.landmarks[[*RIGHT_EYE, *LEFT_EYE]]
+    for lens, shown in ((None, True), ((12, 12, 14), False)):
+        worn = wearing_glasses(picture, face, lens=lens)
+        assert find_source_occlusion(Pyramid(worn), face.landmarks, network).shows(eyes) == shown
 
 
 def test_a_full_beard_is_kept_and_shaven_chins_are_not(swapped: Callable[[int, int], SwapResult]) -> None:

@@ -135,6 +135,11 @@ class Occlusion:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return self._brought(raster, lambda plane: cv2.warpAffine(plane, crop_from_cells, size, flags=flags))
 
+    def shows(self, points: Float) -> bool:
+        """Whether nothing opaque stands before most of `points`, [N, ≥2], of the picture."""
+        x, y = np.round(moved(points, self.crop_from_picture)).astype(int).clip(0, CROP - 1).T
+        return bool((self.covers[y, x] < 0.5).mean() > 0.5)
+
     def _brought(self, raster: Raster, bring: Callable[[Float], Float]) -> tuple[Float, Float, Float]:
         covers, framed, beard = (
             np.asarray(bring(plane) if plane.any() else np.zeros(raster.ids.shape), np.float32)
@@ -170,8 +175,7 @@ def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> 
     """What hides a source's face, whose mesh is `points`, float32[478, ≥2].
 
     Nothing is lost where a little more is thought hidden, and the tips of a fringe would show, so it is wider
-    than a target's. What glasses hide is in `framed` alone. A beard hides nothing, however near it is to what
-    lies beyond the jaw.
+    than a target's. A beard hides nothing, however near it is to what lies beyond the jaw.
     """
     seen = _look_at(picture, points, network)
     worn = worn_glasses(seen.glasses)
@@ -182,7 +186,8 @@ def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> 
     hidden = np.maximum(smoothstep(others, *DOUBT), smoothstep(fringe, *FAINT)).astype(np.float32)
     wide = cv2.dilate(hidden, np.ones((RIM, RIM), np.uint8))
     shaven = 1 - smoothstep(seen.beard, *FAINT)
-    covers = np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32)
+    opaque = np.where(worn, whole_glasses(seen.covers, seen.glasses), 0)
+    covers = np.maximum(cv2.blur(wide, (SOFT, SOFT)) * shaven, opaque).astype(np.float32)
     return Occlusion(covers, framed_by(worn, seen.points), seen.beard, seen.crop_from_picture)
 
 

@@ -29,6 +29,7 @@ from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
 from mien.engine.texture import Layers, cut_source, shadows, texture_layers
 from mien.engine.tone import tone_of, toned
+from mien.engine.topology import LEFT_IRIS, RIGHT_IRIS
 
 
 @dataclass(frozen=True)
@@ -306,7 +307,14 @@ def swap_face(
         texture,
         lambda: (
             find_covering(scene, occlusion),
-            kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
+            kept_eyes(
+                scene.raster,
+                scene.points,
+                target,
+                theirs.landmarks,
+                ours.picture.image if our_occlusion.shows(mesh[[*RIGHT_IRIS, *LEFT_IRIS]]) else None,
+                mesh,
+            ),
         ),
     )
     covering = Covering(front, framed, their_beard, hidden, our_beards)
