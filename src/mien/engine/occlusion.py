@@ -57,16 +57,16 @@ WORN, SURELY_WORN, LEAST_WORN = 0.3, 0.5, 150
 """Where the network finds glasses, and where surely; if that is fewer pixels of the crop, there are none."""
 
 BRIDGE, MARGIN, DROP = 12, 5.5, 2
-"""Gaps twice as wide are closed between lenses, in pixels of the crop; how far what a source's glasses hide
-reaches beyond them, with rims, shadows and reflections; and how much lower all of it lies, since the network
-finds glasses up to the brows above them."""
+"""Gaps twice as wide are closed between lenses, in pixels of the crop; how far what glasses frame reaches
+beyond them, with rims, shadows and reflections; and how much lower all of it lies, since the network finds
+glasses up to the brows above them."""
 
 ALL_ROUND, NOSEWARD, REACH = 0.97, 50.0, 70
 """A frame is found whole if it is met on this share of the ways out of its lenses: those further than so many
 degrees from the way to the other eye, and so many pixels of the crop long at most."""
 
 BROWS = 0.3
-"""Glasses found over a larger share of the brows hide them altogether, and what is between."""
+"""Glasses found over a larger share of the brows have them altogether, and what is between."""
 
 FAINT = (0.25, 0.6)
 """The same for a source's fringe, whose tips are thin, and for its beard."""
