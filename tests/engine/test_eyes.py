@@ -136,9 +136,8 @@ def _as_arguments(photo: Photo) -> tuple[RGB, Float]:
 
 
 def _uncoloured(target: Photo) -> Float:
-    """With a source that has no eyes in its picture."""
-    blank = np.zeros((4, 4, 3), np.uint8)
+    """With a source whose eyes can't be seen."""
     picture, points, raster = cut(target)
     face = np.tile(GREEN, (*picture.shape[:2], 1))
-    put_back(face, kept_eyes(raster, points, picture, points, blank, points))
+    put_back(face, kept_eyes(raster, points, picture, points, None, points))
     return face

@@ -18,12 +18,12 @@ from mien.engine.raster import Raster, rasterise
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import cut_source, texture_layers
-from mien.engine.topology import LOWER_FACE, NOSE_BASE, NOSE_TIP, OVAL
+from mien.engine.topology import EYES, LOWER_FACE, NOSE_BASE, NOSE_TIP, OVAL
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
 
-FOREHEAD, BELOW_LIP = 9, 18
+FOREHEAD, NOSE_BRIDGE, BELOW_LIP = 9, 6, 18
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Subject:
         source: "Subject | None" = None,
         seen: Float | None = None,
         front: Float | None = None,
+        framed: Float | None = None,
         beards: tuple[Float, Float] | None = None,
     ) -> Masks:
         """Of this face as the target; the source is itself or another. beards: the target's, the source's."""
@@ -78,7 +79,13 @@ class Subject:
             self.light(),
             self.light_of(source),
             1 - self.nothing if seen is None else seen,
-            Covering(self.nothing if front is None else front, beard, neither, (source_beard, self.nothing)),
+            Covering(
+                front=self.nothing if front is None else front,
+                framed=self.nothing if framed is None else framed,
+                beard=beard,
+                hidden=neither,
+                source_beards=(source_beard, self.nothing),
+            ),
             self.width,
         )
 
@@ -139,6 +146,27 @@ def test_what_stands_in_front_stays(photo: Photos) -> None:
     assert target.at(masks.face, BELOW_LIP) == 0
     assert target.at(masks.face, NOSE_TIP) == pytest.approx(1)
     assert target.at(masks.face, FOREHEAD) == pytest.approx(1)
+
+
+def test_what_glasses_frame_stays_in_the_new_faces_tones_but_for_the_eyes(photo: Photos) -> None:
+    target = subject(photo(6, "amateur_selfie"))
+    masks = target.masks(framed=target.rows(0.15, 0.5))
+    assert target.at(masks.face, NOSE_BRIDGE) == 0
+    assert target.at(masks.gaps, NOSE_BRIDGE) == pytest.approx(1)
+    for ring, _ in EYES:
+        middle = np.round(target.raster.points[ring].mean(axis=0)).astype(int)
+        assert masks.face[middle[1], middle[0]] > 0.9
+    assert target.at(masks.face, BELOW_LIP) == pytest.approx(1)
+    assert masks.covered < 0.03
+
+
+def test_eyes_are_put_in_though_the_source_does_not_show_them(photo: Photos) -> None:
+    target = subject(photo(6, "amateur_selfie"))
+    masks = target.masks(seen=target.nothing)
+    for ring, _ in EYES:
+        middle = np.round(target.raster.points[ring].mean(axis=0)).astype(int)
+        assert masks.face[middle[1], middle[0]] > 0.9
+    assert target.at(masks.face, NOSE_TIP) == 0
 
 
 def test_more_cover_is_more_covered(photo: Photos) -> None:

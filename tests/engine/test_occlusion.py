@@ -23,13 +23,23 @@ from mien.engine.occlusion import (
     find_occlusion,
     find_source_occlusion,
     follow_edges,
+    framed_by,
     moved,
     whole_glasses,
 )
 from mien.engine.raster import rasterise
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH, set_scene
-from mien.engine.topology import LEFT_EYE, LOWER_FACE, MESH_POINTS, NOSE_TIP, OVAL, RIGHT_EYE
+from mien.engine.topology import (
+    LEFT_BROW,
+    LEFT_EYE,
+    LOWER_FACE,
+    MESH_POINTS,
+    NOSE_TIP,
+    OVAL,
+    RIGHT_BROW,
+    RIGHT_EYE,
+)
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
@@ -52,6 +62,28 @@ def inside(picture: RGB, *outlines: Float) -> Float:
     for outline in outlines:
         cv2.fillPoly(canvas, [np.round(outline).astype(np.int32)], 1)
     return canvas > 0
+
+
+LENS = (0.29, 0.24)
+"""Half the width and height of a drawn lens, in eye distances."""
+
+
+def centres_of_lenses(face: Face) -> Float:
+    return np.stack([face.landmarks[eye, :2].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE)])
+
+
+def wearing_glasses(picture: RGB, face: Face, lens: tuple[int, int, int] | None = None) -> RGB:
+    """With thin dark rims around lenses of a colour, or clear ones."""
+    worn, dark, span = picture.copy(), (20, 20, 24), face.eye_distance
+    lenses = centres_of_lenses(face)
+    axes = np.round(span * np.array(LENS)).astype(int).tolist()
+    for centre in np.round(lenses).astype(int).tolist():
+        if lens is not None:
+            cv2.ellipse(worn, centre, axes, 0, 0, 360, lens, -1)
+        cv2.ellipse(worn, centre, axes, 0, 0, 360, dark, max(2, round(span / 40)))
+    right, left = np.round(lenses + np.array([[axes[0], 0], [-axes[0], 0]])).astype(int).tolist()
+    cv2.line(worn, right, left, dark, 3)
+    return worn
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,6 +124,17 @@ def test_dark_glasses_hide_both_eyes(photo: Photos, network: Network, person: in
         assert occlusion.covers[round(y), round(x)] > 0.8
 
 
+@pytest.mark.parametrize("person", [1, 3, 6])
+def test_eyes_show_through_clear_lenses_and_not_through_dark_ones(
+    photo: Photos, network: Network, person: int
+) -> None:
+    picture, face = photo(person, "studio_portrait")
+    eyes = face.landmarks[[*RIGHT_EYE, *LEFT_EYE]]
+    for lens, shown in ((None, True), ((12, 12, 14), False)):
+        worn = wearing_glasses(picture, face, lens=lens)
+        assert find_source_occlusion(Pyramid(worn), face.landmarks, network).shows(eyes) == shown
+
+
 def test_a_full_beard_is_kept_and_shaven_chins_are_not(swapped: Callable[[int, int], SwapResult]) -> None:
     assert {target for target in (1, 2, 5, 6, 9) if swapped(3, target).report.beard_kept} == {5}
 
@@ -105,25 +148,79 @@ def test_a_sources_beard_is_whole_down_to_the_jaw(photo: Photos, network: Networ
 
 
 @pytest.mark.parametrize("person", [1, 3, 6])
-def test_a_source_is_hidden_by_all_that_its_glasses_frame(
+def test_a_source_is_hidden_by_all_that_its_glasses_frame_and_a_little_more(
     photo: Photos, network: Network, person: int
 ) -> None:
     picture, face = photo(person, "studio_portrait")
-    picture, points = picture.copy(), face.landmarks[:, :2]
-    ellipses = [
-        np.round(points[ring].mean(axis=0) + 0.24 * face.eye_distance * np.array([x, y])).astype(int).tolist()
-        for ring in (RIGHT_EYE, LEFT_EYE)
-        for x, y in ((0, 0), (0, 0.5))
-    ]
-    axes = np.round(face.eye_distance * np.array([0.29, 0.24])).astype(int).tolist()
-    for centre in ellipses[::2]:
-        cv2.ellipse(picture, centre, axes, 0, 0, 360, (20, 20, 24), max(2, round(face.eye_distance / 40)))
-    (right, y), (left, other_y) = ellipses[::2]
-    cv2.line(picture, (right + axes[0], y), (left - axes[0], other_y), (20, 20, 24), 3)
-    found = find_source_occlusion(Pyramid(picture), face.landmarks, network)
-    for centre in ellipses:
-        x, y = moved(np.array([centre], np.float32), found.crop_from_picture)[0]
-        assert found.covers[round(y), round(x)] > 0.9
+    lenses = centres_of_lenses(face)
+    found = find_source_occlusion(Pyramid(wearing_glasses(picture, face)), face.landmarks, network)
+    below = lenses + np.array([0, (LENS[1] + 0.05) * face.eye_distance])
+    bridge = lenses.mean(axis=0, keepdims=True)
+    for x, y in moved(np.concatenate([lenses, below, bridge]), found.crop_from_picture):
+        assert found.framed[round(y), round(x)] > 0.9
+    mouth = moved(face.landmarks[[13]], found.crop_from_picture)[0]
+    assert found.framed[round(mouth[1]), round(mouth[0])] == 0
+
+
+def test_brows_are_hidden_altogether_by_glasses_over_most_of_them_and_show_above_lower_ones(
+    photo: Photos,
+) -> None:
+    _, face = photo(3, "studio_portrait")
+    points = moved(face.landmarks[:MESH_POINTS], aligned_crop(face.landmarks, CROP, EXTENT))
+    brows = points[[*RIGHT_BROW, *LEFT_BROW]]
+    x, y = brows.round().astype(int).T
+    rows = np.broadcast_to(np.arange(CROP)[:, None], (CROP, CROP))
+    eyes = points[[*RIGHT_EYE, *LEFT_EYE], 1].max()
+    over, below = (
+        framed_by((rows > top) & (rows < eyes + 10), points)[y, x]
+        for top in (np.median(brows[:, 1]) - 3, brows[:, 1].max())
+    )
+    assert over.min() > 0.9
+    assert below[y == y.min()].max() < 0.1
+
+
+def test_a_sources_glasses_hide_both_halves_of_its_face_alike(photo: Photos, network: Network) -> None:
+    picture, face = photo(3, "studio_portrait")
+    half = picture.copy()
+    middle = round(float(face.landmarks[NOSE_TIP, 0]))
+    half[:, middle:] = wearing_glasses(picture, face)[:, middle:]
+    occlusion = find_source_occlusion(Pyramid(half), face.landmarks, network)
+    corner = np.floor(face.landmarks[OVAL, :2].min(axis=0))
+    points = face.landmarks - np.append(corner, 0).astype(np.float32)
+    raster = rasterise(points, (400, 400), FACE_WIDTH * face.eye_distance)
+    hidden, _ = covering_of_source(raster, occlusion, face.landmarks)
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        x, y = (raster.points[eye].mean(axis=0)).round().astype(int)
+        assert min(side[y, x] for side in hidden) > 0.9
+
+
+@pytest.mark.parametrize(("found", "stay_framed"), [(360, False), (300, True), (180, True)])
+def test_glasses_whose_frame_is_not_found_all_round_stay_with_all_that_they_frame(
+    photo: Photos, found: int, stay_framed: bool
+) -> None:
+    """found: degrees of the frame that the network sees."""
+    picture, face = photo(6, "amateur_selfie")
+    crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
+    eyes = moved(centres_of_lenses(face), crop_from_picture).round().astype(int).tolist()
+    layers = np.zeros((1, 3, CROP, CROP), np.float32)
+    for centre in eyes:
+        cv2.ellipse(layers[0, 0], centre, (18, 14), 0, 0, found, 1, 3)
+        cv2.ellipse(layers[0, 1], centre, (19, 15), 0, 0, 360, 1, -1)
+
+    def network(planes: Float) -> dict[str, Float]:
+        return {"layers": layers}
+
+    occlusion = find_occlusion(Pyramid(picture), face.landmarks, cast(Network, network))
+    for x, y in eyes:
+        assert occlusion.framed[y, x] == stay_framed
+        assert occlusion.covers[y, x] == 0
+
+
+@pytest.mark.parametrize("person", [1, 3, 5, 6, 9])
+def test_who_wears_no_glasses_keeps_nothing_of_them(photo: Photos, network: Network, person: int) -> None:
+    picture, face = photo(person, "studio_portrait")
+    for find in (find_occlusion, find_source_occlusion):
+        assert find(Pyramid(picture), face.landmarks, network).framed.max() == 0
 
 
 def test_a_fringe_hides_the_source_down_to_its_tips(photo: Photos, network: Network) -> None:
@@ -168,7 +265,7 @@ def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> 
     _, face = photo(6, "amateur_selfie")
     crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
     y, x = np.mgrid[:CROP, :CROP].astype(np.float32) / CROP
-    occlusion = Occlusion(x, x, y, crop_from_picture)
+    occlusion = Occlusion(x, (x + y) / 2, y, crop_from_picture)
     corner = np.floor(face.landmarks[OVAL, :2].min(axis=0))
     points = face.landmarks - np.append(corner, 0).astype(np.float32)
     raster = rasterise(points, (400, 400), FACE_WIDTH * face.eye_distance)
@@ -182,10 +279,10 @@ def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> 
     (target, theirs), (source, ours) = photo(5, "amateur_selfie"), photo(3, "studio_portrait")
     scene = set_scene(target, theirs.landmarks, theirs.landmarks)
     occlusion = find_source_occlusion(Pyramid(source), ours.landmarks, network)
-    front, beard = find_covering(scene, network)
+    front, framed, beard = find_covering(scene, network)
     hidden, source_beards = covering_of_source(scene.raster, occlusion, ours.landmarks)
     shape = scene.raster.ids.shape
-    for mask in (front, beard, *hidden, *source_beards):
+    for mask in (front, framed, beard, *hidden, *source_beards):
         assert mask.dtype == np.float32
         assert mask.shape == shape
         assert 0 <= mask.min() <= mask.max() <= 1
@@ -238,8 +335,8 @@ def test_the_crop_holds_the_face_upright_in_its_middle(photo: Photos) -> None:
 
 def test_each_face_has_its_own_covers() -> None:
     """What hides one face tells nothing against the skin of another."""
-    front, beard, hidden_here, hidden_there, beard_here, beard_there = np.eye(6, dtype=np.float32)
-    covering = Covering(front, beard, (hidden_here, hidden_there), (beard_here, beard_there))
+    front, framed, beard, hidden_here, hidden_there, beard_here, beard_there = np.eye(7, dtype=np.float32)
+    covering = Covering(front, framed, beard, (hidden_here, hidden_there), (beard_here, beard_there))
     np.testing.assert_array_equal(covering.over_target, front + beard)
     np.testing.assert_array_equal(covering.over_source[0], hidden_here + beard_here)
     np.testing.assert_array_equal(covering.over_source[1], hidden_there + beard_there)

@@ -63,15 +63,15 @@ class Kept:
 
 
 def kept_eyes(
-    raster: Raster, points: Float, target: RGB, before: Float, source: RGB, ours: Float
+    raster: Raster, points: Float, target: RGB, before: Float, source: RGB | None, ours: Float
 ) -> list[Kept]:
     """The target's eyes where the result has them.
 
     raster, points: the result's mesh, float32[478, 3] in pixels. target, source: uint8[h, w, 3] with their
-    meshes `before` and `ours`, float32[478, 3] in their pixels.
+    meshes `before` and `ours`, float32[478, 3] in their pixels; None: a source whose eyes can't be seen.
     """
     eyes = []
-    colours = [eye_colour(source, ours, ring, iris) for ring, iris in EYES]
+    colours = [None if source is None else eye_colour(source, ours, ring, iris) for ring, iris in EYES]
     for (ring, iris), wanted in zip(EYES, (colours[0] or colours[1], colours[1] or colours[0]), strict=True):
         width = eye_width(points, ring)
         shut = float(np.interp(eye_openness(before, ring), [CLOSED_EYE, OPEN_EYE], [1, 0]))

@@ -12,10 +12,11 @@ from mien.engine.drawing import area, disc, soften
 from mien.engine.lighting import Light, Skin
 from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster
-from mien.engine.topology import LOWER_FACE, OUTER_LIPS, STRIPS
+from mien.engine.topology import LEFT_EYE, LOWER_FACE, OUTER_LIPS, RIGHT_EYE, STRIPS
 
-ERODE, FEATHER = 0.03, 0.015
-"""How far the mask stays inside the face's outline and how soft its edge is, in face widths."""
+ERODE, FEATHER, EYE_FEATHER = 0.03, 0.015, 0.006
+"""How far the mask stays inside the face's outline and how soft its edge is there and around eyes, in face
+widths."""
 
 BEARD_RIM, BEARD_SHARE = 0.1, 0.55
 """A beard reaches beyond the face when it covers this share of the jaw's rim, so many face widths wide."""
@@ -27,9 +28,9 @@ its own skin, don't match."""
 
 @dataclass(frozen=True)
 class Masks:
-    """face: all layers joined. gaps: where the face belongs, but the source doesn't show it. layers: each by
-    its name. covered: share of the face that something stands in front of. beard_kept: whether the target's
-    beard stays."""
+    """face: all layers joined. gaps: where the face belongs, but the source doesn't show it or the target's
+    glasses frame it. layers: each by its name. covered: share of the face that something stands in front of.
+    beard_kept: whether the target's beard stays."""
 
     face: Float
     gaps: Float
@@ -63,8 +64,12 @@ def face_masks(
         layers["no beard to keep"] = 1 - beard_mask(raster, covering.beard, width)
     covered = float((covering.front * outline).sum() / max(float(outline.sum()), 1e-6))
     room = np.minimum.reduce(list(layers.values())).astype(np.float32)
-    layers["what the face picture shows"] = shown = seen.clip(0, 1)
-    face = np.minimum(room, shown)
+    # Eyes are the target's, in the source's colour, whatever shows around them.
+    eyes = soften(area(raster, RIGHT_EYE, LEFT_EYE), width * EYE_FEATHER)
+    layers["what the face picture shows"] = np.maximum(seen.clip(0, 1), eyes)
+    if covering.framed.any():
+        layers["nothing that glasses frame"] = np.maximum(1 - covering.framed, eyes)
+    face = np.minimum.reduce(list(layers.values())).astype(np.float32)
     return Masks(face, room - face, layers, covered, worn == "target")
 
 

@@ -4,12 +4,13 @@ A small network of our own (`tools/train_occlusion.py`) looks at the face uprigh
 is drawn to the picture's own edges (guided filter, He, Sun & Tang 2010).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from mien.engine.arrays import RGB, Float, Index
+from mien.engine.arrays import RGB, Float, Index, Mask
 from mien.engine.geometry import smoothstep
 from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
@@ -17,11 +18,13 @@ from mien.engine.raster import Raster
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene
 from mien.engine.topology import (
+    LEFT_BROW,
     LEFT_EYE,
     LEFT_EYE_OUTER,
     MESH_POINTS,
     OUTER_LIPS,
     OVAL,
+    RIGHT_BROW,
     RIGHT_EYE,
     RIGHT_EYE_OUTER,
     STRIPS,
@@ -50,6 +53,21 @@ DOUBT, RIM, SOFT = (0.4, 0.75), 5, 5
 """The same for what hides the source; and how many pixels of the crop it is widened by, shadows included, and
 softened by."""
 
+WORN, SURELY_WORN, LEAST_WORN = 0.3, 0.5, 150
+"""Where the network finds glasses, and where surely; if that is fewer pixels of the crop, there are none."""
+
+BRIDGE, MARGIN, DROP = 12, 5.5, 2
+"""Gaps twice as wide are closed between lenses, in pixels of the crop; how far what glasses frame reaches
+beyond them, with rims, shadows and reflections; and how much lower all of it lies, since the network finds
+glasses up to the brows above them."""
+
+ALL_ROUND, NOSEWARD, REACH = 0.97, 50.0, 70
+"""A frame is found whole if it is met on this share of the ways out of its lenses: those further than so many
+degrees from the way to the other eye, and so many pixels of the crop long at most."""
+
+BROWS = 0.3
+"""Glasses found over a larger share of the brows have them altogether, and what is between."""
+
 FAINT = (0.25, 0.6)
 """The same for a source's fringe, whose tips are thin, and for its beard."""
 
@@ -61,11 +79,12 @@ Sides = tuple[Float, Float]
 class Covering:
     """Of target and source, on the cells of the result's raster; float32[rows, columns] in [0, 1].
 
-    front: what stands before the target's face. beard: the target's. hidden: what stands before the source's
-    face. source_beards: its beard.
+    front: what stands before the target's face. framed: what glasses frame that are not found whole; nothing
+    if they are. beard: the target's. hidden: what stands before the source's face. source_beards: its beard.
     """
 
     front: Float
+    framed: Float
     beard: Float
     hidden: Sides
     source_beards: Sides
@@ -85,92 +104,176 @@ class Covering:
 @dataclass(frozen=True)
 class Occlusion:
     """float32[CROP, CROP] each, in [0, 1]. covers: something opaque in front of the face, with the frames of
-    glasses and dark lenses. glasses: with any lenses. beard: hair of the face itself.
+    glasses and dark lenses. framed: all that glasses frame, with them; of a target, if `covers` lacks a part
+    of their frame, else nothing. beard: hair of the face itself.
 
     crop_from_picture: float64[2, 3].
     """
 
     covers: Float
-    glasses: Float
+    framed: Float
     beard: Float
     crop_from_picture: Float
 
-    def on_mesh(self, raster: Raster, points: Float) -> tuple[Float, Float]:
-        """`covers` and `beard` where a raster's cells show a face whose mesh in the picture is `points`,
-        [468, ≥2]: float32[rows, columns] each."""
+    def on_mesh(self, raster: Raster, points: Float) -> tuple[Float, Float, Float]:
+        """`covers`, `framed` and `beard` where a raster's cells show a face whose mesh in the picture is
+        `points`, [468, ≥2]: float32[rows, columns] each."""
         x, y = cv2.split(raster.interpolate(moved(points, self.crop_from_picture)))
-        covers, beard = (
-            # Triangles seen edge-on, as beside the nose, read far off in single cells.
-            np.asarray(cv2.medianBlur(cv2.remap(plane, x, y, cv2.INTER_LINEAR), 3), np.float32)
-            for plane in (self.covers, self.beard)
+        # Triangles seen edge-on, as beside the nose, read far off in single cells.
+        return self._brought(
+            raster, lambda plane: cv2.medianBlur(cv2.remap(plane, x, y, cv2.INTER_LINEAR), 3)
         )
-        return covers, beard
 
-    def on_cells(self, raster: Raster, corner: Float) -> tuple[Float, Float]:
+    def on_cells(self, raster: Raster, corner: Float) -> tuple[Float, Float, Float]:
         """The same on a raster over a window of the picture whose upper left pixel is `corner`, x and y."""
         picture_from_cells = np.array(
             [[raster.cell, 0, raster.cell / 2 - 0.5], [0, raster.cell, raster.cell / 2 - 0.5], [0, 0, 1]]
         )
         picture_from_cells[:2, 2] += corner
         crop_from_cells = self.crop_from_picture @ picture_from_cells
-        rows, columns = raster.ids.shape
+        size = raster.ids.shape[::-1]
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        covers, beard = (
-            np.asarray(cv2.warpAffine(plane, crop_from_cells, (columns, rows), flags=flags), np.float32)
-            for plane in (self.covers, self.beard)
+        return self._brought(raster, lambda plane: cv2.warpAffine(plane, crop_from_cells, size, flags=flags))
+
+    def shows(self, points: Float) -> bool:
+        """Whether nothing opaque stands before most of `points`, [N, ≥2], of the picture."""
+        x, y = np.round(moved(points, self.crop_from_picture)).astype(int).clip(0, CROP - 1).T
+        return bool((self.covers[y, x] < 0.5).mean() > 0.5)
+
+    def _brought(self, raster: Raster, bring: Callable[[Float], Float]) -> tuple[Float, Float, Float]:
+        covers, framed, beard = (
+            np.asarray(bring(plane) if plane.any() else np.zeros(raster.ids.shape), np.float32)
+            for plane in (self.covers, self.framed, self.beard)
         )
-        return covers, beard
+        return covers, framed, beard
 
 
-def find_covering(scene: Scene, network: Network) -> tuple[Float, Float]:
-    """`front` and `beard` of `Covering`: look at the target's face in the scene."""
+def find_covering(scene: Scene, network: Network) -> tuple[Float, Float, Float]:
+    """`front`, `framed` and `beard` of `Covering`: look at the target's face in the scene."""
     raster = scene.raster
     corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
     target = find_occlusion(Pyramid(scene.bent), scene.points[:, :2] + corner, network)
-    front, beard = target.on_cells(raster, corner)
+    front, framed, beard = target.on_cells(raster, corner)
     radius = scene.face_width / raster.cell * EDGE
     drawn = follow_edges(front, raster.reduce(scene.face), radius, TOLERANCE)
-    return smoothstep(drawn, *SURE).astype(np.float32), beard
+    return smoothstep(drawn, *SURE).astype(np.float32), framed, beard
 
 
 def covering_of_source(raster: Raster, source: Occlusion, points: Float) -> tuple[Sides, Sides]:
     """`hidden` and `source_beards` of `Covering`: bring what is known of the source to the result's cells.
 
-    source: from `find_source_occlusion`, of the face with the mesh `points`, float32[478, 3].
+    source: from `find_source_occlusion`, of the face with the mesh `points`, float32[478, 3]. What its
+    glasses hide on one side they hide on both, or the one side would bring the other's rim back.
     """
     points = points[:MESH_POINTS]
     here, there = (source.on_mesh(raster, side) for side in (points, points[mirror()]))
-    return (here[0], there[0]), (here[1], there[1])
+    glasses = np.maximum(here[1], there[1])
+    return (np.maximum(here[0], glasses), np.maximum(there[0], glasses)), (here[2], there[2])
 
 
 def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
-    """`find_occlusion` with wider covers: of a source nothing is lost where a little more is thought hidden;
-    the tips of a fringe would show. Glasses hide what they frame: thin frames aren't found whole, and half of
-    one would be printed on the target. A beard hides nothing, however near it is to what lies beyond the jaw.
+    """What hides a source's face, whose mesh is `points`, float32[478, ≥2].
+
+    Nothing is lost where a little more is thought hidden, and the tips of a fringe would show, so it is wider
+    than a target's. A beard hides nothing, however near it is to what lies beyond the jaw.
     """
-    crop, found = _look_at(picture, points, network)
-    fringe = follow_edges(found.covers, crop, SOURCE_EDGE, TOLERANCE)
-    eyes = moved(points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER]], found.crop_from_picture)[:, 1].mean()
+    seen = _look_at(picture, points, network)
+    worn = worn_glasses(seen.glasses)
+    others = np.where(worn, 0, seen.covers)
+    fringe = follow_edges(others, seen.crop, SOURCE_EDGE, TOLERANCE)
+    eyes = seen.points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], 1].mean()
     fringe[max(0, int(eyes)) :] = 0
-    sure = smoothstep(np.maximum(found.covers, found.glasses), *DOUBT)
-    hidden = np.maximum(sure, smoothstep(fringe, *FAINT)).astype(np.float32)
+    hidden = np.maximum(smoothstep(others, *DOUBT), smoothstep(fringe, *FAINT)).astype(np.float32)
     wide = cv2.dilate(hidden, np.ones((RIM, RIM), np.uint8))
-    shaven = 1 - smoothstep(found.beard, *FAINT)
-    return replace(found, covers=np.asarray(cv2.blur(wide, (SOFT, SOFT)) * shaven, np.float32))
+    shaven = 1 - smoothstep(seen.beard, *FAINT)
+    opaque = np.where(worn, whole_glasses(seen.covers, seen.glasses), 0)
+    covers = np.maximum(cv2.blur(wide, (SOFT, SOFT)) * shaven, opaque).astype(np.float32)
+    return Occlusion(covers, framed_by(worn, seen.points), seen.beard, seen.crop_from_picture)
 
 
 def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
-    """Of the face with the mesh `points`, float32[478, ≥2], in `picture`."""
-    return _look_at(picture, points, network)[1]
+    """What stands before a target's face, whose mesh is `points`, float32[478, ≥2].
+
+    Better all that glasses frame is the target's than half a frame: thin and clear ones aren't found whole.
+    """
+    seen = _look_at(picture, points, network)
+    covers = whole_glasses(seen.covers, seen.glasses)
+    worn = worn_glasses(seen.glasses)
+    torn = worn.any() and met_all_round(covers, worn, seen.points) < ALL_ROUND
+    framed = framed_by(worn if torn else np.zeros_like(worn), seen.points)
+    return Occlusion(covers, framed, seen.beard, seen.crop_from_picture)
 
 
-def _look_at(picture: Pyramid, points: Float, network: Network) -> tuple[RGB, Occlusion]:
+@dataclass(frozen=True)
+class _Seen:
+    """The network's answer, float32[CROP, CROP] each, to `crop`, uint8[CROP, CROP, 3], that shows a mesh at
+    `points`, [468, 2]."""
+
+    covers: Float
+    glasses: Float
+    beard: Float
+    crop: RGB
+    points: Float
+    crop_from_picture: Float
+
+
+def _look_at(picture: Pyramid, points: Float, network: Network) -> _Seen:
     crop_from_picture = aligned_crop(points, CROP, EXTENT)
     crop = warp_crop(picture, crop_from_picture, CROP)
-    outline = face_outline(moved(points[:MESH_POINTS], crop_from_picture), CROP)
-    planes = np.concatenate([crop.transpose(2, 0, 1).astype(np.float32) / 255, outline[None]])
+    mesh = moved(points[:MESH_POINTS], crop_from_picture)
+    planes = np.concatenate(
+        [crop.transpose(2, 0, 1).astype(np.float32) / 255, face_outline(mesh, CROP)[None]]
+    )
     covers, glasses, beard = network(planes[None])["layers"][0]
-    return crop, Occlusion(whole_glasses(covers, glasses), glasses, beard, crop_from_picture)
+    return _Seen(covers, glasses, beard, crop, mesh, crop_from_picture)
+
+
+def worn_glasses(glasses: Float) -> Mask:
+    """bool[CROP, CROP]: where they are, with lenses; nowhere if the network isn't sure of them."""
+    surely = (glasses > SURELY_WORN).sum() >= LEAST_WORN
+    return np.asarray((glasses > WORN) & surely)
+
+
+def framed_by(worn: Mask, points: Float) -> Float:
+    """All that glasses frame, the skin around, and brows that they touch: float32[CROP, CROP].
+
+    worn: bool[CROP, CROP]. points: [468, 2] in pixels of the crop.
+    """
+    if not worn.any():
+        return np.zeros(worn.shape, np.float32)
+    closed = cv2.distanceTransform((~worn).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) <= BRIDGE
+    depth = cv2.distanceTransform(closed.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    framed = np.clip((depth - (BRIDGE - MARGIN)) / SOFT, 0, 1)
+    framed = np.pad(framed, ((DROP, 0), (0, 0)))[:-DROP]
+    if worn[_filled(points, CROP, RIGHT_BROW, LEFT_BROW) > 0.5].mean() > BROWS:
+        brows = np.concatenate([RIGHT_BROW, LEFT_BROW])
+        hull = cv2.convexHull(points[brows].astype(np.float32), returnPoints=False).ravel()
+        frown = cv2.dilate(_filled(points, CROP, brows[hull]), np.ones((2 * RIM - 1,) * 2, np.uint8))
+        framed = np.maximum(framed, cv2.blur(frown, (SOFT, SOFT)))
+    return np.asarray(framed, np.float32)
+
+
+def met_all_round(covers: Float, worn: Mask, points: Float) -> float:
+    """Share of the ways from the eyes out of glasses, but not across the nose, on which their frame is met.
+
+    covers: float32[CROP, CROP]. worn, points: as in `framed_by`.
+    """
+    eyes = np.stack([points[ring].mean(axis=0) for ring in (RIGHT_EYE, LEFT_EYE)])
+    across = np.degrees(np.arctan2(*(eyes[1] - eyes[0])[::-1]))
+    face = face_outline(points, CROP) > 0
+    met = []
+    for eye, noseward in zip(eyes, (across, across + 180), strict=True):
+        ways = np.radians(noseward + np.arange(NOSEWARD, 360 - NOSEWARD, 10))
+        way = np.stack([np.cos(ways), np.sin(ways)], axis=1)
+        steps = np.round(eye + way[:, None] * np.arange(REACH)[:, None]).astype(int).clip(0, CROP - 1)
+        x, y = steps[..., 0], steps[..., 1]
+        inside = np.logical_and.accumulate(worn[y, x], axis=1)
+        leaving = np.take_along_axis(
+            face[y, x], inside.sum(axis=1, keepdims=True).clip(max=REACH - 1), axis=1
+        )
+        met.append(((covers[y, x] > 0.5) & inside).any(axis=1)[leaving[:, 0]])
+    found = np.concatenate(met)
+    return float(found.mean()) if found.size else 1.0
 
 
 def whole_glasses(covers: Float, glasses: Float) -> Float:

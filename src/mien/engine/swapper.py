@@ -29,6 +29,7 @@ from mien.engine.scene import Scene, set_scene
 from mien.engine.sources import Source, SourcePicture, find_source
 from mien.engine.texture import Layers, cut_source, shadows, texture_layers
 from mien.engine.tone import tone_of, toned
+from mien.engine.topology import LEFT_IRIS, RIGHT_IRIS
 
 
 @dataclass(frozen=True)
@@ -302,14 +303,21 @@ def swap_face(
         dark = shadows(scene.face, scene.points, their_normals)
         return texture_layers(scene.raster, theirs.landmarks, patch, hidden, dark), hidden, beards
 
-    (layers, hidden, our_beards), ((front, their_beard), eyes) = cores.both(
+    (layers, hidden, our_beards), ((front, framed, their_beard), eyes) = cores.both(
         texture,
         lambda: (
             find_covering(scene, occlusion),
-            kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
+            kept_eyes(
+                scene.raster,
+                scene.points,
+                target,
+                theirs.landmarks,
+                ours.picture.image if our_occlusion.shows(mesh[[*RIGHT_IRIS, *LEFT_IRIS]]) else None,
+                mesh,
+            ),
         ),
     )
-    covering = Covering(front, their_beard, hidden, our_beards)
+    covering = Covering(front, framed, their_beard, hidden, our_beards)
 
     clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
