@@ -10,7 +10,7 @@ import pytest
 from mien import Face
 from mien.engine.arrays import RGB, Float, Mask
 from mien.engine.geometry import normals
-from mien.engine.lighting import Skin, estimate_light, relight, skin_of
+from mien.engine.lighting import Skin, estimate_light, relight, skin_of, with_patches
 from mien.engine.raster import rasterise
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.topology import INNER_LIPS, LEFT_EYE, OVAL, RIGHT_BROW, RIGHT_EYE
@@ -36,6 +36,14 @@ class Lit:
     def differs_on_skin(self, other: Float) -> float:
         """Mean difference to another picture, in levels of 255."""
         return float(np.abs(other.astype(np.float64) - self.picture)[self.on_skin].mean())
+
+    def colours_differ_on_skin(self, other: Float) -> float:
+        """Mean difference to another picture, in Lab without lightness."""
+        lab, other_lab = (
+            cv2.cvtColor(np.clip(shown / 255, 0, 1).astype(np.float32), cv2.COLOR_RGB2LAB)
+            for shown in (self.picture, other)
+        )
+        return float(np.linalg.norm((lab - other_lab)[self.on_skin][:, 1:], axis=1).mean())
 
 
 @pytest.fixture(params=SUBJECTS, ids=lambda subject: f"{subject[0]}-{subject[1]}")
@@ -109,6 +117,24 @@ def test_a_patch_of_coloured_light_does_not_come_along(lit: Lit) -> None:
         return float(np.linalg.norm((colours - wanted_colours)[patch], axis=2).mean())
 
     assert away(relit) < 0.6 * away(tinted)
+
+
+def test_small_patches_of_coloured_light_do_not_come_along(lit: Lit) -> None:
+    """As of lamps at night, each smaller than the smooth light can follow."""
+    y, x = np.indices(lit.picture.shape[:2]) * (2 * np.pi * 8 / lit.picture.shape[1])
+    red = (np.sin(x) * np.sin(y))[..., None] > 0
+    tinted = np.where(red, lit.picture * [1.0, 0.6, 0.6], lit.picture * [0.6, 1.0, 0.9]).astype(np.uint8)
+    wanted = estimate_light(lit.picture, lit.normals, lit.skin)
+    smooth = estimate_light(tinted, lit.normals, lit.skin)
+    relit = relight(tinted, with_patches(smooth, lit.skin), wanted)
+    without = relight(tinted, smooth, wanted)
+    assert lit.colours_differ_on_skin(relit) < 0.6 * lit.colours_differ_on_skin(without)
+
+
+def test_the_colours_of_skin_in_plain_light_stay(lit: Lit) -> None:
+    light = estimate_light(lit.picture, lit.normals, lit.skin)
+    relit = relight(lit.picture, with_patches(light, lit.skin), light)
+    assert lit.colours_differ_on_skin(relit) < 0.7
 
 
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:

@@ -3,8 +3,8 @@
 Light is estimated on skin alone, at a fraction of the resolution, in Lab: spherical harmonics on the mesh's
 normals (Ramamoorthi & Hanrahan 2001: nine terms carry nearly all diffuse light), fitted by reweighted least
 squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up fall out, plus the smooth rest
-that they leave, of colour on all bare skin. The quotient of the target's and the source's estimate relights
-the source.
+that they leave, of colour on all bare skin. The source's also follows patches that differ more than skin.
+The quotient of the target's and the source's estimate relights the source.
 """
 
 from dataclasses import dataclass, replace
@@ -47,6 +47,13 @@ stubble is not, and a highlight is brighter."""
 
 HIDDEN = 0.2
 """What covers more of a cell than this spoils its colour."""
+
+COLOURED = (6.0, 7.0)
+"""How far skin's colour differs from its surroundings by itself, in Lab: at most, and in nine of ten cells.
+When more cells do, colours are the light's or noise, and skin is believed the less to differ."""
+
+PATCH = 2.0
+"""Sigma in cells within which a feature is lit like the skin around it."""
 
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
@@ -143,6 +150,29 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     return Light(fit + np.dstack([lightness, colour]), weight, lab)
 
 
+def with_patches(light: Light, skin: Skin) -> Light:
+    """Light that also follows what differs further from its surroundings than skin does by itself: colours of
+    lamps, and their noise in the dark."""
+    bare = skin.candidates
+    if not bare.any():
+        return light
+    rest = light.lab - light.low
+    away = cv2.magnitude(rest[..., 1], rest[..., 2])
+    patches = rest * _beyond(away, _limit(away[bare], *COLOURED))[..., None] * [0, 1, 1] * bare[..., None]
+    around = _evened(patches, bare.astype(np.float32), PATCH) * ~bare[..., None]
+    return replace(light, low=(light.low + patches + around).astype(np.float32))
+
+
+def _limit(values: Float, most: float, usual: float) -> float:
+    """How far `values`, float32[N], are let go; nine of ten of them should lie below `usual`."""
+    return most * min(1.0, usual / max(float(np.percentile(values, 90)), 1e-6)) ** 2
+
+
+def _beyond(values: Float, limit: float) -> Float:
+    """Share of `values`, 0 or more, that lies beyond a soft limit."""
+    return np.asarray(1 - (1 + (values / limit) ** 4) ** -0.25, np.float32)
+
+
 def _evened(planes: Float, weight: Float, sigma: float) -> Float:
     """float32[h, w, K], smoothed over the cells that `weight`, float32[h, w], counts."""
     share = cv2.GaussianBlur(weight, (0, 0), sigma) + 0.1
@@ -159,7 +189,7 @@ def relight_layers(layers: Layers, own: Light, wanted: Light, other_skin: Skin) 
     face = relight(layers.own, own, wanted)
     if layers.mirrored_side is not None:
         turned = layers.own_normals[mirror()] * [-1, 1, 1]
-        light = estimate_light(layers.mirrored_side, turned, other_skin)
+        light = with_patches(estimate_light(layers.mirrored_side, turned, other_skin), other_skin)
         other = relight(layers.mirrored_side, light, wanted)
         face = other + (face - other) * layers.own_share[..., None]
     return face
