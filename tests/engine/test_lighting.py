@@ -131,10 +131,33 @@ def test_small_patches_of_coloured_light_do_not_come_along(lit: Lit) -> None:
     assert lit.colours_differ_on_skin(relit) < 0.6 * lit.colours_differ_on_skin(without)
 
 
-def test_the_colours_of_skin_in_plain_light_stay(lit: Lit) -> None:
+@pytest.mark.parametrize("gain, left", [(1.8, 0.8), (0.25, 0.95)], ids=["highlights", "shadows"])
+def test_hard_highlights_and_shadows_weaken(lit: Lit, gain: float, left: float) -> None:
+    """Patches half as wide as a cheek, which the smooth light can't follow."""
+    y, x = np.indices(lit.picture.shape[:2]) * (2 * np.pi * 3 / lit.picture.shape[1])
+    patches = np.clip((np.sin(x) * np.sin(y) - 0.3) * 8, 0, 1)[..., None]
+    hard = lit.under(0.6 * (1 + (gain - 1) * patches))
+    wanted = estimate_light(lit.picture, lit.normals, lit.skin)
+    smooth = estimate_light(hard, lit.normals, lit.skin)
+    relit, without = (relight(hard, own, wanted) for own in (with_patches(smooth, lit.skin), smooth))
+    assert lit.differs_on_skin(relit) < left * lit.differs_on_skin(without)
+
+
+def test_skin_in_plain_light_stays(lit: Lit) -> None:
     light = estimate_light(lit.picture, lit.normals, lit.skin)
     relit = relight(lit.picture, with_patches(light, lit.skin), light)
     assert lit.colours_differ_on_skin(relit) < 0.7
+    assert lit.differs_on_skin(relit) < 3
+
+
+def test_a_beard_is_no_shadow(lit: Lit) -> None:
+    rows, columns = lit.picture.shape[:2]
+    lower = cv2.resize(lit.skin.lower.astype(np.uint8), (columns, rows)).astype(bool)
+    bearded = lit.picture.copy()
+    bearded[lower] = bearded[lower] * 0.3
+    light = estimate_light(bearded, lit.normals, lit.skin)
+    relit = relight(bearded, with_patches(light, lit.skin), light)
+    assert relit[lower].mean() < 1.2 * bearded[lower].mean()
 
 
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:

@@ -48,12 +48,13 @@ stubble is not, and a highlight is brighter."""
 HIDDEN = 0.2
 """What covers more of a cell than this spoils its colour."""
 
-COLOURED = (6.0, 7.0)
-"""How far skin's colour differs from its surroundings by itself, in Lab: at most, and in nine of ten cells.
-When more cells do, colours are the light's or noise, and skin is believed the less to differ."""
+COLOURED, LIGHTER, DARKER = (6.0, 7.0), (0.45, 0.25), (0.5, 0.3)
+"""How far skin differs from its surroundings by itself, in Lab's colour and in shares of its lightness: at
+most, and in nine of ten cells. When more cells do, that is light or noise, and skin is believed the less to
+differ."""
 
 PATCH = 2.0
-"""Sigma in cells within which a feature is lit like the skin around it."""
+"""Sigma in cells of the surroundings that share a patch of light."""
 
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
@@ -90,15 +91,17 @@ class Skin:
 
 @dataclass(frozen=True)
 class Light:
-    """Low frequencies of a face, on the light's grid.
+    """Light on a face, on the light's grid.
 
     low: float32[h, w, 3] Lab, what the skin would look like without detail. weight: float32[h, w] in [0, 1],
-    how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture.
+    how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture. patches: float32[h, w, 3], what
+    is added to `low` by light that changes from place to place.
     """
 
     low: Float
     weight: Float
     lab: Float
+    patches: Float
 
 
 def skin_of(raster: Raster, face_width: float) -> Skin:
@@ -147,20 +150,30 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     rest = lab - fit
     lightness = _evened(rest[..., :1], weight, SMOOTH * GRID)
     colour = _evened(rest[..., 1:], skin.candidates.astype(np.float32), SMOOTH_COLOUR * GRID)
-    return Light(fit + np.dstack([lightness, colour]), weight, lab)
+    return Light(fit + np.dstack([lightness, colour]), weight, lab, np.zeros_like(lab))
 
 
 def with_patches(light: Light, skin: Skin) -> Light:
-    """Light that also follows what differs further from its surroundings than skin does by itself: colours of
-    lamps, and their noise in the dark."""
-    bare = skin.candidates
-    if not bare.any():
+    """Light with what differs further from its surroundings than skin does by itself: highlights, cast
+    shadows, colours of lamps, and noise of the dark. Dark parts of the lower face may be a beard."""
+    bare, upper = skin.candidates, skin.candidates & skin.upper
+    if not upper.any():
         return light
     rest = light.lab - light.low
     away = cv2.magnitude(rest[..., 1], rest[..., 2])
-    patches = rest * _beyond(away, _limit(away[bare], *COLOURED))[..., None] * [0, 1, 1] * bare[..., None]
-    around = _evened(patches, bare.astype(np.float32), PATCH) * ~bare[..., None]
-    return replace(light, low=(light.low + patches + around).astype(np.float32))
+    lighter = rest[..., 0] / (light.low[..., 0] + 4)
+    share = (
+        _beyond(lighter, _limit(lighter[bare], *LIGHTER)) * bare
+        + _beyond(-lighter, _limit(-lighter[upper], *DARKER)) * upper
+    )
+    colour = _beyond(away, _limit(away[bare], *COLOURED)) * bare
+    patches = np.dstack([rest[..., :1] * share[..., None], rest[..., 1:] * colour[..., None]])
+    around = _evened(patches, bare.astype(np.float32), PATCH)
+    # Small spots, as on the nose's ridge, show the face's relief.
+    wide = around[..., 0]
+    patches[..., 0] = np.clip(patches[..., 0], np.minimum(wide, 0), np.maximum(wide, 0))
+    patches += around * ~bare[..., None]
+    return replace(light, patches=patches.astype(np.float32))
 
 
 def _limit(values: Float, most: float, usual: float) -> float:
@@ -169,8 +182,8 @@ def _limit(values: Float, most: float, usual: float) -> float:
 
 
 def _beyond(values: Float, limit: float) -> Float:
-    """Share of `values`, 0 or more, that lies beyond a soft limit."""
-    return np.asarray(1 - (1 + (values / limit) ** 4) ** -0.25, np.float32)
+    """Share of positive `values` that lies beyond a soft limit."""
+    return np.asarray(1 - (1 + (np.maximum(values, 0) / limit) ** 4) ** -0.25, np.float32)
 
 
 def _evened(planes: Float, weight: Float, sigma: float) -> Float:
@@ -203,7 +216,7 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     blow out. On overexposed skin what is a little darker is nearly as white, as a sensor would have it.
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
-    before, after = _luma_chroma(own.low), _luma_chroma(wanted.low)
+    smooth, before, after = (_luma_chroma(low) for low in (own.low, own.low + own.patches, wanted.low))
     gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
     vividness = np.minimum(gain, MAX_VIVIDNESS)
     shift = after[..., 1:] - before[..., 1:] * vividness[..., None]
@@ -213,7 +226,7 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     skin_luma, full_gain = _enlarge(before[..., 0], shape), _enlarge(gain, shape)
     plain = cv2.min(luma, skin_luma)
     share = plain / skin_luma
-    shine = _enlarge(np.minimum(np.minimum(gain, 1), GLARE / gain), shape)
+    shine = _enlarge(np.minimum(np.minimum(gain, 1), GLARE * smooth[..., 0] / after[..., 0]), shape)
     relit = plain * full_gain + (luma - plain) * shine
     overexposed = smoothstep(wanted.low[..., 0], *OVEREXPOSED)
     if overexposed.any():
