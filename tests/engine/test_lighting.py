@@ -10,11 +10,13 @@ import pytest
 from mien import Face
 from mien.engine.arrays import RGB, Float, Mask
 from mien.engine.geometry import normals
-from mien.engine.lighting import Skin, estimate_light, relight, skin_of, with_patches
-from mien.engine.raster import rasterise
+from mien.engine.lighting import Skin, estimate_light, relight, relight_layers, skin_of, with_patches
+from mien.engine.raster import Raster, rasterise
 from mien.engine.scene import FACE_WIDTH
+from mien.engine.texture import SourcePatch, texture_layers
 from mien.engine.topology import INNER_LIPS, LEFT_EYE, OVAL, RIGHT_BROW, RIGHT_EYE
 
+NOSE_RIDGE = [6, 197, 195, 5]
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
 SUBJECTS = [(1, "studio_portrait"), (6, "amateur_selfie"), (9, "amateur_selfie")]
@@ -22,10 +24,11 @@ SUBJECTS = [(1, "studio_portrait"), (6, "amateur_selfie"), (9, "amateur_selfie")
 
 @dataclass(frozen=True)
 class Lit:
-    """A face, its normals, its skin on the light's grid, and the same skin in pixels."""
+    """A face, its mesh, drawn, its normals, its skin on the light's grid, and the same skin in pixels."""
 
     picture: RGB
     points: Float
+    raster: Raster
     normals: Float
     skin: Skin
     on_skin: Mask
@@ -54,11 +57,12 @@ def lit(request: pytest.FixtureRequest, photo: Photos) -> Lit:
     face_picture = picture[low[1] : high[1], low[0] : high[0]]
     points = face.landmarks - np.append(low, 0).astype(np.float32)
     width = FACE_WIDTH * face.eye_distance
-    skin = skin_of(rasterise(points, face_picture.shape[:2], width), width)
+    raster = rasterise(points, face_picture.shape[:2], width)
+    skin = skin_of(raster, width)
     on_skin = cv2.resize(
         skin.candidates.astype(np.uint8), face_picture.shape[1::-1], interpolation=cv2.INTER_NEAREST
     )
-    return Lit(face_picture, points, normals(points), skin, on_skin.astype(bool))
+    return Lit(face_picture, points, raster, normals(points), skin, on_skin.astype(bool))
 
 
 def chroma(picture: Float) -> Float:
@@ -158,6 +162,18 @@ def test_a_beard_is_no_shadow(lit: Lit) -> None:
     light = estimate_light(bearded, lit.normals, lit.skin)
     relit = relight(bearded, with_patches(light, lit.skin), light)
     assert relit[lower].mean() < 1.2 * bearded[lower].mean()
+
+
+def test_mirrored_halves_of_a_face_lit_from_one_side_meet_without_a_dark_line(lit: Lit) -> None:
+    x = np.arange(lit.picture.shape[1])[None, :, None] / lit.picture.shape[1]
+    nose = lit.points[NOSE_RIDGE, 0].mean() / lit.picture.shape[1]
+    side_lit = lit.under(0.15 + 0.85 / (1 + np.exp(40 * (nose + 0.04 - x))))
+    patch = SourcePatch(side_lit, lit.points[:, :2], lit.normals, 1.0)
+    layers = texture_layers(lit.raster, lit.points, patch)
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (layers.own, lit.picture))
+    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin)
+    columns, rows = lit.points[NOSE_RIDGE, :2].astype(int).T
+    assert relit[rows, columns].mean() > 0.8 * lit.picture[rows, columns].mean()
 
 
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:

@@ -56,6 +56,13 @@ differ."""
 PATCH = 2.0
 """Sigma in cells of the surroundings that share a patch of light."""
 
+BLACK = 4.0
+"""Lightness that shares of lightness begin at: black is noisy."""
+
+ONE_SIDED, SEAM = (0.3, 0.55), 2.5
+"""By which share of their lightness the sides of a face differ that is lit from one of them; and sigma in
+cells of a seam's surroundings."""
+
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
 MIN_GAIN, MAX_GAIN = 0.04, 10.0
@@ -153,25 +160,29 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     return Light(fit + np.dstack([lightness, colour]), weight, lab, np.zeros_like(lab))
 
 
-def with_patches(light: Light, skin: Skin) -> Light:
+def with_patches(light: Light, skin: Skin, closely: Float | float = 0.0) -> Light:
     """Light with what differs further from its surroundings than skin does by itself: highlights, cast
-    shadows, colours of lamps, and noise of the dark. Dark parts of the lower face may be a beard."""
+    shadows, colours of lamps, and noise of the dark. Dark parts of the lower face may be a beard.
+
+    closely: float32[h, w] in [0, 1], where it follows all that differs.
+    """
     bare, upper = skin.candidates, skin.candidates & skin.upper
     if not upper.any():
         return light
     rest = light.lab - light.low
     away = cv2.magnitude(rest[..., 1], rest[..., 2])
-    lighter = rest[..., 0] / (light.low[..., 0] + 4)
-    share = (
-        _beyond(lighter, _limit(lighter[bare], *LIGHTER)) * bare
-        + _beyond(-lighter, _limit(-lighter[upper], *DARKER)) * upper
+    lighter = rest[..., 0] / (light.low[..., 0] + BLACK)
+    lights = np.where(lighter > 0, bare, upper)
+    share = lights * np.maximum(
+        _beyond(lighter, _limit(lighter[bare], *LIGHTER)), _beyond(-lighter, _limit(-lighter[upper], *DARKER))
     )
-    colour = _beyond(away, _limit(away[bare], *COLOURED)) * bare
+    colour = bare * np.maximum(_beyond(away, _limit(away[bare], *COLOURED)), closely)
     patches = np.dstack([rest[..., :1] * share[..., None], rest[..., 1:] * colour[..., None]])
     around = _evened(patches, bare.astype(np.float32), PATCH)
     # Small spots, as on the nose's ridge, show the face's relief.
     wide = around[..., 0]
-    patches[..., 0] = np.clip(patches[..., 0], np.minimum(wide, 0), np.maximum(wide, 0))
+    lightness = np.clip(patches[..., 0], np.minimum(wide, 0), np.maximum(wide, 0))
+    patches[..., 0] = lightness + closely * (rest[..., 0] * lights - lightness)
     patches += around * ~bare[..., None]
     return replace(light, patches=patches.astype(np.float32))
 
@@ -193,19 +204,34 @@ def _evened(planes: Float, weight: Float, sigma: float) -> Float:
     return np.dstack([plane / share for plane in smooth])
 
 
-def relight_layers(layers: Layers, own: Light, wanted: Light, other_skin: Skin) -> Float:
+def relight_layers(layers: Layers, own: Light, wanted: Light, own_skin: Skin, other_skin: Skin) -> Float:
     """Texture under the target's light, float32[H, W, 3] RGB in 0–255; `own` is what `layers.own` came with.
 
-    Each half of the source's face is lit in its own way, so each is relit by itself. other_skin: what of the
-    mirrored half is bare.
+    Each half of the source's face is lit in its own way, so each is relit by itself. own_skin, other_skin:
+    what is bare of the face and of its mirrored half.
     """
-    face = relight(layers.own, own, wanted)
-    if layers.mirrored_side is not None:
-        turned = layers.own_normals[mirror()] * [-1, 1, 1]
-        light = with_patches(estimate_light(layers.mirrored_side, turned, other_skin), other_skin)
-        other = relight(layers.mirrored_side, light, wanted)
-        face = other + (face - other) * layers.own_share[..., None]
-    return face
+    if layers.mirrored_side is None:
+        return relight(layers.own, with_patches(own, own_skin), wanted)
+    turned = layers.own_normals[mirror()] * [-1, 1, 1]
+    light = estimate_light(layers.mirrored_side, turned, other_skin)
+    seam = _seam(layers.own_share, own, light, own_skin.candidates & other_skin.candidates)
+    face = relight(layers.own, with_patches(own, own_skin, seam), wanted)
+    other = relight(layers.mirrored_side, with_patches(light, other_skin, seam), wanted)
+    return np.asarray(other + (face - other) * layers.own_share[..., None])
+
+
+def _seam(share: Float, own: Light, other: Light, bare: Mask) -> Float:
+    """Where the halves of a face that is lit from one side meet: float32[h, w] in [0, 1].
+
+    Each is darker there than the smooth light can tell. share: float32[H, W], what of the result is `own`.
+    """
+    if not bare.any():
+        return np.zeros(bare.shape, np.float32)
+    one, another = own.low[bare][:, 0], other.low[bare][:, 0]
+    uneven = np.mean(np.abs(one - another) / (np.maximum(one, another) + BLACK), keepdims=True)
+    small = cv2.resize(share, bare.shape[::-1], interpolation=cv2.INTER_AREA)
+    near = cv2.GaussianBlur(small, (0, 0), SEAM)
+    return np.asarray(4 * near * (1 - near) * smoothstep(uneven, *ONE_SIDED), np.float32)
 
 
 def relight(image: RGB, own: Light, wanted: Light) -> Float:

@@ -15,7 +15,7 @@ from mien.engine.faces import Face, PictureFaces, UprightFace
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import detail, match_detail
 from mien.engine.identity import embed, embed_result
-from mien.engine.lighting import bare_skin, estimate_light, relight_layers, skin_of, with_patches
+from mien.engine.lighting import bare_skin, estimate_light, relight_layers, skin_of
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
@@ -317,14 +317,14 @@ def swap_face(
     their_skin = bare_skin(skin, covering.over_target)
     our_skin, other_skin = (bare_skin(skin, over) for over in covering.over_source)
     our_light, (their_light, around_mouth) = cores.both(
-        lambda: with_patches(estimate_light(layers.own, layers.own_normals, our_skin), our_skin),
+        lambda: estimate_light(layers.own, layers.own_normals, our_skin),
         lambda: (
             estimate_light(scene.face, their_normals, their_skin),
             kept_expression(scene.raster, target, theirs.landmarks, mesh, shape.expression, our_beards[0]),
         ),
     )
     relit, (masks, their_detail, tone) = cores.both(
-        lambda: relight_layers(layers, our_light, their_light, other_skin),
+        lambda: relight_layers(layers, our_light, their_light, our_skin, other_skin),
         lambda: (
             face_masks(scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width),
             detail(scene.face),
