@@ -14,7 +14,7 @@ from mien.engine.lighting import Skin, estimate_light, relight, relight_layers, 
 from mien.engine.raster import Raster, rasterise
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import SourcePatch, texture_layers
-from mien.engine.topology import INNER_LIPS, LEFT_EYE, OVAL, RIGHT_BROW, RIGHT_EYE
+from mien.engine.topology import INNER_LIPS, LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_BROW, RIGHT_EYE
 
 NOSE_RIDGE = [6, 197, 195, 5]
 Photo = tuple[RGB, Face]
@@ -35,6 +35,13 @@ class Lit:
 
     def under(self, light: Float | float) -> RGB:
         return np.asarray(np.clip(self.picture * light, 0, 255), np.uint8)
+
+    def lips(self) -> Mask:
+        outer, inner = (
+            cv2.fillPoly(np.zeros(self.picture.shape[:2], np.uint8), [self.points[ring, :2].astype(int)], 1)
+            for ring in (OUTER_LIPS, INNER_LIPS)
+        )
+        return (outer > inner).astype(bool)
 
     def differs_on_skin(self, other: Float) -> float:
         """Mean difference to another picture, in levels of 255."""
@@ -174,6 +181,21 @@ def test_mirrored_halves_of_a_face_lit_from_one_side_meet_without_a_dark_line(li
     relit = relight_layers(layers, own, wanted, lit.skin, lit.skin)
     columns, rows = lit.points[NOSE_RIDGE, :2].astype(int).T
     assert relit[rows, columns].mean() > 0.8 * lit.picture[rows, columns].mean()
+
+
+def test_lips_of_a_grey_picture_get_the_colour_of_the_target_s(lit: Lit) -> None:
+    grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    layers = texture_layers(lit.raster, lit.points, SourcePatch(grey, lit.points[:, :2], lit.normals, 1.0))
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (layers.own, lit.picture))
+    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin)
+    lips = lit.lips()
+
+    def colour(picture: Float) -> Float:
+        lab = cv2.cvtColor(np.clip(picture / 255, 0, 1).astype(np.float32), cv2.COLOR_RGB2LAB)[..., 1:]
+        return np.asarray(np.median(lab[lips], axis=0) - np.median(lab[lit.on_skin], axis=0))
+
+    there = colour(lit.picture)
+    assert np.linalg.norm(colour(relit) - there) < 0.7 * np.linalg.norm(there)
 
 
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:

@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 
 from mien.engine.arrays import RGB, Float, Mask
-from mien.engine.drawing import area, disc
+from mien.engine.drawing import area, disc, soften
 from mien.engine.geometry import smoothstep
 from mien.engine.raster import Raster
 from mien.engine.texture import Layers
 from mien.engine.topology import (
     FOREHEAD,
+    INNER_LIPS,
     LEFT_BROW,
     LEFT_EYE,
     LOWER_FACE,
@@ -63,6 +64,9 @@ ONE_SIDED, SEAM = (0.3, 0.55), 2.5
 """By which share of their lightness the sides of a face differ that is lit from one of them; and sigma in
 cells of a seam's surroundings."""
 
+PALE = (1.5, 4.0)
+"""From which to which difference from skin, in Lab, lips are taken to have a colour of their own."""
+
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
 MIN_GAIN, MAX_GAIN = 0.04, 10.0
@@ -102,7 +106,7 @@ class Light:
 
     low: float32[h, w, 3] Lab, what the skin would look like without detail. weight: float32[h, w] in [0, 1],
     how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture. patches: float32[h, w, 3], what
-    is added to `low` by light that changes from place to place.
+    is added to `low` from place to place.
     """
 
     low: Float
@@ -187,6 +191,18 @@ def with_patches(light: Light, skin: Skin, closely: Float | float = 0.0) -> Ligh
     return replace(light, patches=patches.astype(np.float32))
 
 
+def with_lips(wanted: Light, own: Light, raster: Raster) -> Light:
+    """Light that also colours lips as they are in its picture, as far as the source's lips have no colour of
+    their own, as in monochrome pictures."""
+    lips = area(raster, OUTER_LIPS) & ~area(raster, INNER_LIPS)
+    if not lips.any():
+        return wanted
+    theirs, ours = (np.median((light.lab - light.low)[lips > 0], axis=0) for light in (wanted, own))
+    pale = 1 - smoothstep(np.hypot(ours[1:2], ours[2:]), *PALE)
+    patches = soften(lips, 1)[..., None] * pale * (theirs - ours) * [0, 1, 1]
+    return replace(wanted, patches=patches.astype(np.float32))
+
+
 def _limit(values: Float, most: float, usual: float) -> float:
     """How far `values`, float32[N], are let go; nine of ten of them should lie below `usual`."""
     return most * min(1.0, usual / max(float(np.percentile(values, 90)), 1e-6)) ** 2
@@ -210,6 +226,7 @@ def relight_layers(layers: Layers, own: Light, wanted: Light, own_skin: Skin, ot
     Each half of the source's face is lit in its own way, so each is relit by itself. own_skin, other_skin:
     what is bare of the face and of its mirrored half.
     """
+    wanted = with_lips(wanted, own, own_skin.raster)
     if layers.mirrored_side is None:
         return relight(layers.own, with_patches(own, own_skin), wanted)
     turned = layers.own_normals[mirror()] * [-1, 1, 1]
@@ -242,7 +259,9 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     blow out. On overexposed skin what is a little darker is nearly as white, as a sensor would have it.
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
-    smooth, before, after = (_luma_chroma(low) for low in (own.low, own.low + own.patches, wanted.low))
+    smooth, before, after = (
+        _luma_chroma(low) for low in (own.low, own.low + own.patches, wanted.low + wanted.patches)
+    )
     gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
     vividness = np.minimum(gain, MAX_VIVIDNESS)
     shift = after[..., 1:] - before[..., 1:] * vividness[..., None]
