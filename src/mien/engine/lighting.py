@@ -49,7 +49,7 @@ stubble is not, and a highlight is brighter."""
 HIDDEN = 0.2
 """What covers more of a cell than this spoils its colour."""
 
-COLOURED, LIGHTER, DARKER = (6.0, 7.0), (0.45, 0.25), (0.5, 0.3)
+COLOURED, LIGHTER, DARKER = (6.0, 7.0), (0.45, 0.25), (0.55, 0.4)
 """How far skin differs from its surroundings by itself, in Lab's colour and in shares of its lightness: at
 most, and in nine of ten cells. When more cells do, that is light or noise, and skin is believed the less to
 differ."""
@@ -180,7 +180,8 @@ def with_patches(light: Light, skin: Skin, closely: Float | float = 0.0) -> Ligh
     share = lights * np.maximum(
         _beyond(lighter, _limit(lighter[bare], *LIGHTER)), _beyond(-lighter, _limit(-lighter[upper], *DARKER))
     )
-    colour = bare * np.maximum(_beyond(away, _limit(away[bare], *COLOURED)), closely)
+    # Beards have another colour.
+    colour = bare * np.maximum(_beyond(away, _limit(away[upper], *COLOURED)), closely)
     patches = np.dstack([rest[..., :1] * share[..., None], rest[..., 1:] * colour[..., None]])
     around = _evened(patches, bare.astype(np.float32), PATCH)
     # Small spots, as on the nose's ridge, show the face's relief.
@@ -246,7 +247,7 @@ def _seam(share: Float, own: Light, other: Light, bare: Mask) -> Float:
         return np.zeros(bare.shape, np.float32)
     one, another = own.low[bare][:, 0], other.low[bare][:, 0]
     uneven = np.mean(np.abs(one - another) / (np.maximum(one, another) + BLACK), keepdims=True)
-    small = cv2.resize(share, bare.shape[::-1], interpolation=cv2.INTER_AREA)
+    small = cv2.resize(share, bare.shape[::-1], interpolation=cv2.INTER_NEAREST)
     near = cv2.GaussianBlur(small, (0, 0), SEAM)
     return np.asarray(4 * near * (1 - near) * smoothstep(uneven, *ONE_SIDED), np.float32)
 
