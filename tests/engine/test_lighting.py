@@ -198,6 +198,16 @@ def test_lips_of_a_grey_picture_get_the_colour_of_the_target_s(lit: Lit) -> None
     assert np.linalg.norm(colour(relit) - there) < 0.7 * np.linalg.norm(there)
 
 
+def test_lips_of_a_grey_picture_get_no_lipstick(lit: Lit) -> None:
+    painted = lit.picture.copy()
+    painted[lit.lips()] = [200, 20, 40]
+    grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    layers = texture_layers(lit.raster, lit.points, SourcePatch(grey, lit.points[:, :2], lit.normals, 1.0))
+    own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (layers.own, painted))
+    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin)
+    assert np.median(chroma(relit)[lit.lips()]) < np.median(chroma(lit.picture)[lit.lips()]) + 10
+
+
 def test_under_a_grey_light_colour_nearly_goes(lit: Lit) -> None:
     grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (lit.picture, grey))

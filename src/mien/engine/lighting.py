@@ -64,8 +64,9 @@ ONE_SIDED, SEAM = (0.3, 0.55), 2.5
 """By which share of their lightness the sides of a face differ that is lit from one of them; and sigma in
 cells of a seam's surroundings."""
 
-PALE = (1.5, 4.0)
-"""From which to which difference from skin, in Lab, lips are taken to have a colour of their own."""
+PALE, BARE_LIPS = (1.5, 4.0), 11.0
+"""From which to which difference from skin, in Lab, lips are taken to have a colour of their own; and how far
+those without lipstick differ."""
 
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
@@ -193,14 +194,15 @@ def with_patches(light: Light, skin: Skin, closely: Float | float = 0.0) -> Ligh
 
 
 def with_lips(wanted: Light, own: Light, raster: Raster) -> Light:
-    """Light that also colours lips as they are in its picture, as far as the source's lips have no colour of
-    their own, as in monochrome pictures."""
+    """Light that also colours lips as they are in its picture, but for lipstick, as far as the source's lips
+    have no colour of their own, as in monochrome pictures."""
     lips = area(raster, OUTER_LIPS) & ~area(raster, INNER_LIPS)
     if not lips.any():
         return wanted
     theirs, ours = (np.median((light.lab - light.low)[lips > 0], axis=0) for light in (wanted, own))
     pale = 1 - smoothstep(np.hypot(ours[1:2], ours[2:]), *PALE)
-    patches = soften(lips, 1)[..., None] * pale * (theirs - ours) * [0, 1, 1]
+    natural = min(1, BARE_LIPS / max(float(np.hypot(*theirs[1:])), 1e-6))
+    patches = soften(lips, 1)[..., None] * pale * (theirs * natural - ours) * [0, 1, 1]
     return replace(wanted, patches=patches.astype(np.float32))
 
 
