@@ -199,11 +199,20 @@ def with_lips(wanted: Light, own: Light, raster: Raster) -> Light:
     lips = area(raster, OUTER_LIPS) & ~area(raster, INNER_LIPS)
     if not lips.any():
         return wanted
-    theirs, ours = (np.median((light.lab - light.low)[lips > 0], axis=0) for light in (wanted, own))
+    ours = _median_rest(own, lips)
     pale = 1 - smoothstep(np.hypot(ours[1:2], ours[2:]), *PALE)
+    if not pale.any():
+        return wanted
+    theirs = _median_rest(wanted, lips)
     natural = min(1, BARE_LIPS / max(float(np.hypot(*theirs[1:])), 1e-6))
     patches = soften(lips, 1)[..., None] * pale * (theirs * natural - ours) * [0, 1, 1]
     return replace(wanted, patches=patches.astype(np.float32))
+
+
+def _median_rest(light: Light, there: Mask) -> Float:
+    """float32[3] Lab: by what the picture differs from plain skin."""
+    inside = there > 0
+    return np.asarray(np.median(light.lab[inside] - light.low[inside], axis=0))
 
 
 def _limit(values: Float, most: float, usual: float) -> float:
@@ -213,7 +222,8 @@ def _limit(values: Float, most: float, usual: float) -> float:
 
 def _beyond(values: Float, limit: float) -> Float:
     """Share of positive `values` that lies beyond a soft limit."""
-    return np.asarray(1 - (1 + (np.maximum(values, 0) / limit) ** 4) ** -0.25, np.float32)
+    fourth = np.square(np.square(np.maximum(values, 0) / limit))
+    return np.asarray(1 - 1 / np.sqrt(np.sqrt(1 + fourth)), np.float32)
 
 
 def _evened(planes: Float, weight: Float, sigma: float) -> Float:
