@@ -3,8 +3,8 @@
 Light is estimated on skin alone, at a fraction of the resolution, in Lab: spherical harmonics on the mesh's
 normals (Ramamoorthi & Hanrahan 2001: nine terms carry nearly all diffuse light), fitted by reweighted least
 squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up fall out, plus the smooth rest
-that they leave, of colour on all bare skin. The quotient of the target's and the source's estimate relights
-the source.
+that they leave, of colour on all bare skin. The source's also follows patches that differ more than skin.
+The quotient of the target's and the source's estimate relights the source.
 """
 
 from dataclasses import dataclass, replace
@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 
 from mien.engine.arrays import RGB, Float, Mask
-from mien.engine.drawing import area, disc
+from mien.engine.drawing import area, disc, soften
 from mien.engine.geometry import smoothstep
 from mien.engine.raster import Raster
 from mien.engine.texture import Layers
 from mien.engine.topology import (
     FOREHEAD,
+    INNER_LIPS,
     LEFT_BROW,
     LEFT_EYE,
     LOWER_FACE,
@@ -47,6 +48,25 @@ stubble is not, and a highlight is brighter."""
 
 HIDDEN = 0.2
 """What covers more of a cell than this spoils its colour."""
+
+COLOURED, LIGHTER, DARKER = (6.0, 7.0), (0.45, 0.25), (0.55, 0.4)
+"""How far skin differs from its surroundings by itself, in Lab's colour and in shares of its lightness: at
+most, and in nine of ten cells. When more cells do, that is light or noise, and skin is believed the less to
+differ."""
+
+PATCH = 2.0
+"""Sigma in cells of the surroundings that share a patch of light."""
+
+BLACK = 4.0
+"""Lightness that shares of lightness begin at: black is noisy."""
+
+ONE_SIDED, SEAM = (0.3, 0.55), 2.5
+"""By which share of their lightness the sides of a face differ that is lit from one of them; and sigma in
+cells of a seam's surroundings."""
+
+PALE, BARE_LIPS = (1.5, 4.0), 11.0
+"""From which to which difference from skin, in Lab, lips are taken to have a colour of their own; and how far
+those without lipstick differ."""
 
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
@@ -83,15 +103,17 @@ class Skin:
 
 @dataclass(frozen=True)
 class Light:
-    """Low frequencies of a face, on the light's grid.
+    """Light on a face, on the light's grid.
 
     low: float32[h, w, 3] Lab, what the skin would look like without detail. weight: float32[h, w] in [0, 1],
-    how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture.
+    how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture. patches: float32[h, w, 3], what
+    is added to `low` from place to place.
     """
 
     low: Float
     weight: Float
     lab: Float
+    patches: Float
 
 
 def skin_of(raster: Raster, face_width: float) -> Skin:
@@ -140,7 +162,68 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     rest = lab - fit
     lightness = _evened(rest[..., :1], weight, SMOOTH * GRID)
     colour = _evened(rest[..., 1:], skin.candidates.astype(np.float32), SMOOTH_COLOUR * GRID)
-    return Light(fit + np.dstack([lightness, colour]), weight, lab)
+    return Light(fit + np.dstack([lightness, colour]), weight, lab, np.zeros_like(lab))
+
+
+def with_patches(light: Light, skin: Skin, closely: Float | float = 0.0) -> Light:
+    """Light with what differs further from its surroundings than skin does by itself: highlights, cast
+    shadows, colours of lamps, and noise of the dark. Dark parts of the lower face may be a beard.
+
+    closely: float32[h, w] in [0, 1], where it follows all that differs.
+    """
+    bare, upper = skin.candidates, skin.candidates & skin.upper
+    if not upper.any():
+        return light
+    rest = light.lab - light.low
+    away = cv2.magnitude(rest[..., 1], rest[..., 2])
+    lighter = rest[..., 0] / (light.low[..., 0] + BLACK)
+    lights = np.where(lighter > 0, bare, upper)
+    share = lights * np.maximum(
+        _beyond(lighter, _limit(lighter[bare], *LIGHTER)), _beyond(-lighter, _limit(-lighter[upper], *DARKER))
+    )
+    # Beards have another colour.
+    colour = bare * np.maximum(_beyond(away, _limit(away[upper], *COLOURED)), closely)
+    patches = np.dstack([rest[..., :1] * share[..., None], rest[..., 1:] * colour[..., None]])
+    around = _evened(patches, bare.astype(np.float32), PATCH)
+    # Small spots, as on the nose's ridge, show the face's relief.
+    wide = around[..., 0]
+    lightness = np.clip(patches[..., 0], np.minimum(wide, 0), np.maximum(wide, 0))
+    patches[..., 0] = lightness + closely * (rest[..., 0] * lights - lightness)
+    patches += around * ~bare[..., None]
+    return replace(light, patches=patches.astype(np.float32))
+
+
+def with_lips(wanted: Light, own: Light, raster: Raster) -> Light:
+    """Light that also colours lips as they are in its picture, but for lipstick, as far as the source's lips
+    have no colour of their own, as in monochrome pictures."""
+    lips = area(raster, OUTER_LIPS) & ~area(raster, INNER_LIPS)
+    if not lips.any():
+        return wanted
+    ours = _median_rest(own, lips)
+    pale = 1 - smoothstep(np.hypot(ours[1:2], ours[2:]), *PALE)
+    if not pale.any():
+        return wanted
+    theirs = _median_rest(wanted, lips)
+    natural = min(1, BARE_LIPS / max(float(np.hypot(*theirs[1:])), 1e-6))
+    patches = soften(lips, 1)[..., None] * pale * (theirs * natural - ours) * [0, 1, 1]
+    return replace(wanted, patches=patches.astype(np.float32))
+
+
+def _median_rest(light: Light, there: Mask) -> Float:
+    """float32[3] Lab: by what the picture differs from plain skin."""
+    inside = there > 0
+    return np.asarray(np.median(light.lab[inside] - light.low[inside], axis=0))
+
+
+def _limit(values: Float, most: float, usual: float) -> float:
+    """How far `values`, float32[N], are let go; nine of ten of them should lie below `usual`."""
+    return most * min(1.0, usual / max(float(np.percentile(values, 90)), 1e-6)) ** 2
+
+
+def _beyond(values: Float, limit: float) -> Float:
+    """Share of positive `values` that lies beyond a soft limit."""
+    fourth = np.square(np.square(np.maximum(values, 0) / limit))
+    return np.asarray(1 - 1 / np.sqrt(np.sqrt(1 + fourth)), np.float32)
 
 
 def _evened(planes: Float, weight: Float, sigma: float) -> Float:
@@ -150,19 +233,35 @@ def _evened(planes: Float, weight: Float, sigma: float) -> Float:
     return np.dstack([plane / share for plane in smooth])
 
 
-def relight_layers(layers: Layers, own: Light, wanted: Light, other_skin: Skin) -> Float:
+def relight_layers(layers: Layers, own: Light, wanted: Light, own_skin: Skin, other_skin: Skin) -> Float:
     """Texture under the target's light, float32[H, W, 3] RGB in 0–255; `own` is what `layers.own` came with.
 
-    Each half of the source's face is lit in its own way, so each is relit by itself. other_skin: what of the
-    mirrored half is bare.
+    Each half of the source's face is lit in its own way, so each is relit by itself. own_skin, other_skin:
+    what is bare of the face and of its mirrored half.
     """
-    face = relight(layers.own, own, wanted)
-    if layers.mirrored_side is not None:
-        turned = layers.own_normals[mirror()] * [-1, 1, 1]
-        light = estimate_light(layers.mirrored_side, turned, other_skin)
-        other = relight(layers.mirrored_side, light, wanted)
-        face = other + (face - other) * layers.own_share[..., None]
-    return face
+    wanted = with_lips(wanted, own, own_skin.raster)
+    if layers.mirrored_side is None:
+        return relight(layers.own, with_patches(own, own_skin), wanted)
+    turned = layers.own_normals[mirror()] * [-1, 1, 1]
+    light = estimate_light(layers.mirrored_side, turned, other_skin)
+    seam = _seam(layers.own_share, own, light, own_skin.candidates & other_skin.candidates)
+    face = relight(layers.own, with_patches(own, own_skin, seam), wanted)
+    other = relight(layers.mirrored_side, with_patches(light, other_skin, seam), wanted)
+    return np.asarray(other + (face - other) * layers.own_share[..., None])
+
+
+def _seam(share: Float, own: Light, other: Light, bare: Mask) -> Float:
+    """Where the halves of a face that is lit from one side meet: float32[h, w] in [0, 1].
+
+    Each is darker there than the smooth light can tell. share: float32[H, W], what of the result is `own`.
+    """
+    if not bare.any():
+        return np.zeros(bare.shape, np.float32)
+    one, another = own.low[bare][:, 0], other.low[bare][:, 0]
+    uneven = np.mean(np.abs(one - another) / (np.maximum(one, another) + BLACK), keepdims=True)
+    small = cv2.resize(share, bare.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    near = cv2.GaussianBlur(small, (0, 0), SEAM)
+    return np.asarray(4 * near * (1 - near) * smoothstep(uneven, *ONE_SIDED), np.float32)
 
 
 def relight(image: RGB, own: Light, wanted: Light) -> Float:
@@ -173,7 +272,9 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     blow out. On overexposed skin what is a little darker is nearly as white, as a sensor would have it.
     Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
     """
-    before, after = _luma_chroma(own.low), _luma_chroma(wanted.low)
+    smooth, before, after = (
+        _luma_chroma(low) for low in (own.low, own.low + own.patches, wanted.low + wanted.patches)
+    )
     gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
     vividness = np.minimum(gain, MAX_VIVIDNESS)
     shift = after[..., 1:] - before[..., 1:] * vividness[..., None]
@@ -183,7 +284,7 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     skin_luma, full_gain = _enlarge(before[..., 0], shape), _enlarge(gain, shape)
     plain = cv2.min(luma, skin_luma)
     share = plain / skin_luma
-    shine = _enlarge(np.minimum(np.minimum(gain, 1), GLARE / gain), shape)
+    shine = _enlarge(np.minimum(np.minimum(gain, 1), GLARE * smooth[..., 0] / after[..., 0]), shape)
     relit = plain * full_gain + (luma - plain) * shine
     overexposed = smoothstep(wanted.low[..., 0], *OVEREXPOSED)
     if overexposed.any():

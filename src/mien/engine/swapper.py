@@ -332,7 +332,7 @@ def swap_face(
         ),
     )
     relit, (masks, their_detail, tone) = cores.both(
-        lambda: relight_layers(layers, our_light, their_light, other_skin),
+        lambda: relight_layers(layers, our_light, their_light, our_skin, other_skin),
         lambda: (
             face_masks(scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width),
             detail(scene.face),
