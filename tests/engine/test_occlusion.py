@@ -9,8 +9,9 @@ import pytest
 
 from mien import Face, SwapResult
 from mien.engine.arrays import RGB, Float
+from mien.engine.beards import Beard, crosses, jaw_rim
+from mien.engine.hair import NONE
 from mien.engine.landmarks import aligned_crop
-from mien.engine.masks import jaw_rim, reaches_jaw
 from mien.engine.models import Network
 from mien.engine.occlusion import (
     CROP,
@@ -168,7 +169,7 @@ def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> 
     _, face = photo(6, "amateur_selfie")
     crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
     y, x = np.mgrid[:CROP, :CROP].astype(np.float32) / CROP
-    occlusion = Occlusion(x, x, y, crop_from_picture)
+    occlusion = Occlusion(x, x, y, NONE, crop_from_picture)
     corner = np.floor(face.landmarks[OVAL, :2].min(axis=0))
     points = face.landmarks - np.append(corner, 0).astype(np.float32)
     raster = rasterise(points, (400, 400), FACE_WIDTH * face.eye_distance)
@@ -185,14 +186,14 @@ def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> 
     front, beard = find_covering(scene, network)
     hidden, source_beards = covering_of_source(scene.raster, occlusion, ours.landmarks)
     shape = scene.raster.ids.shape
-    for mask in (front, beard, *hidden, *source_beards):
+    for mask in (front, beard.where, *hidden, *source_beards):
         assert mask.dtype == np.float32
         assert mask.shape == shape
         assert 0 <= mask.min() <= mask.max() <= 1
     width = scene.face_width / scene.raster.cell
     rim = jaw_rim(scene.raster, width)
-    assert reaches_jaw(rim, beard)
-    assert not reaches_jaw(rim, source_beards[0])
+    assert crosses(rim, beard)
+    assert not crosses(rim, Beard(source_beards[0], occlusion.hair))
 
 
 def test_an_edge_is_drawn_to_the_pictures_edge() -> None:
@@ -239,7 +240,9 @@ def test_the_crop_holds_the_face_upright_in_its_middle(photo: Photos) -> None:
 def test_each_face_has_its_own_covers() -> None:
     """What hides one face tells nothing against the skin of another."""
     front, beard, hidden_here, hidden_there, beard_here, beard_there = np.eye(6, dtype=np.float32)
-    covering = Covering(front, beard, (hidden_here, hidden_there), (beard_here, beard_there))
+    covering = Covering(
+        front, Beard(beard, NONE), (hidden_here, hidden_there), (beard_here, beard_there), NONE
+    )
     np.testing.assert_array_equal(covering.over_target, front + beard)
     np.testing.assert_array_equal(covering.over_source[0], hidden_here + beard_here)
     np.testing.assert_array_equal(covering.over_source[1], hidden_there + beard_there)

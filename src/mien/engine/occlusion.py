@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 
 from mien.engine.arrays import RGB, Float, Index
+from mien.engine.beards import Beard
 from mien.engine.geometry import smoothstep
+from mien.engine.hair import Hair, measure_hair
 from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
 from mien.engine.raster import Raster
@@ -62,18 +64,24 @@ class Covering:
     """Of target and source, on the cells of the result's raster; float32[rows, columns] in [0, 1].
 
     front: what stands before the target's face. beard: the target's. hidden: what stands before the source's
-    face. source_beards: its beard.
+    face. source_beards: where its beard grows. source_hair: the beard's hair.
     """
 
     front: Float
-    beard: Float
+    beard: Beard
     hidden: Sides
     source_beards: Sides
+    source_hair: Hair
+
+    @property
+    def source_beard(self) -> Beard:
+        """On its own side."""
+        return Beard(self.source_beards[0], self.source_hair)
 
     @property
     def over_target(self) -> Float:
         """What of the target's face is no bare skin."""
-        return np.maximum(self.front, self.beard)
+        return np.maximum(self.front, self.beard.where)
 
     @property
     def over_source(self) -> tuple[Float, Float]:
@@ -87,12 +95,13 @@ class Occlusion:
     """float32[CROP, CROP] each, in [0, 1]. covers: something opaque in front of the face, with the frames of
     glasses and dark lenses. glasses: with any lenses. beard: hair of the face itself.
 
-    crop_from_picture: float64[2, 3].
+    hair: the beard's. crop_from_picture: float64[2, 3].
     """
 
     covers: Float
     glasses: Float
     beard: Float
+    hair: Hair
     crop_from_picture: Float
 
     def on_mesh(self, raster: Raster, points: Float) -> tuple[Float, Float]:
@@ -122,7 +131,7 @@ class Occlusion:
         return covers, beard
 
 
-def find_covering(scene: Scene, network: Network) -> tuple[Float, Float]:
+def find_covering(scene: Scene, network: Network) -> tuple[Float, Beard]:
     """`front` and `beard` of `Covering`: look at the target's face in the scene."""
     raster = scene.raster
     corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
@@ -130,7 +139,7 @@ def find_covering(scene: Scene, network: Network) -> tuple[Float, Float]:
     front, beard = target.on_cells(raster, corner)
     radius = scene.face_width / raster.cell * EDGE
     drawn = follow_edges(front, raster.reduce(scene.face), radius, TOLERANCE)
-    return smoothstep(drawn, *SURE).astype(np.float32), beard
+    return smoothstep(drawn, *SURE).astype(np.float32), Beard(beard, target.hair)
 
 
 def covering_of_source(raster: Raster, source: Occlusion, points: Float) -> tuple[Sides, Sides]:
@@ -170,7 +179,8 @@ def _look_at(picture: Pyramid, points: Float, network: Network) -> tuple[RGB, Oc
     outline = face_outline(moved(points[:MESH_POINTS], crop_from_picture), CROP)
     planes = np.concatenate([crop.transpose(2, 0, 1).astype(np.float32) / 255, outline[None]])
     covers, glasses, beard = network(planes[None])["layers"][0]
-    return crop, Occlusion(whole_glasses(covers, glasses), glasses, beard, crop_from_picture)
+    beard, hair = measure_hair(crop, beard, covers, moved(points[:MESH_POINTS], crop_from_picture))
+    return crop, Occlusion(whole_glasses(covers, glasses), glasses, beard, hair, crop_from_picture)
 
 
 def whole_glasses(covers: Float, glasses: Float) -> Float:

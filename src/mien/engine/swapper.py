@@ -309,7 +309,7 @@ def swap_face(
             kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
         ),
     )
-    covering = Covering(front, their_beard, hidden, our_beards)
+    covering = Covering(front, their_beard, hidden, our_beards, our_occlusion.hair)
 
     clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
@@ -326,7 +326,7 @@ def swap_face(
     relit, (masks, their_detail, tone) = cores.both(
         lambda: relight_layers(layers, our_light, their_light, other_skin),
         lambda: (
-            face_masks(scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width),
+            face_masks(scene.raster, layers.seen, covering, scene.face_width),
             detail(scene.face),
             tone_of(scene.bent),
         ),
