@@ -165,25 +165,36 @@ def test_turning_the_picture_turns_the_answer(photo: Photos, network: Network) -
     assert np.abs(upright.beard - other.beard).mean() < 0.01
 
 
-def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> None:
+def test_a_place_is_found_on_the_mesh_of_another_shape(photo: Photos) -> None:
     _, face = photo(6, "amateur_selfie")
     crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
     y, x = np.mgrid[:CROP, :CROP].astype(np.float32) / CROP
     occlusion = Occlusion(x, x, y, NONE, crop_from_picture)
-    corner = np.floor(face.landmarks[OVAL, :2].min(axis=0))
-    points = face.landmarks - np.append(corner, 0).astype(np.float32)
+    points = (face.landmarks - face.landmarks[OVAL].min(axis=0)) * np.array([1.2, 0.9, 1], np.float32) + 10
     raster = rasterise(points, (400, 400), FACE_WIDTH * face.eye_distance)
-    on_mesh = occlusion.on_mesh(raster, face.landmarks[:MESH_POINTS])
-    on_cells = occlusion.on_cells(raster, corner)
-    for mesh, cells in zip(on_mesh, on_cells, strict=True):
-        np.testing.assert_allclose(mesh[raster.covered], cells[raster.covered], atol=0.02)
+    covers, beard = occlusion.on_mesh(raster, face.landmarks[:MESH_POINTS])
+    there = moved(face.landmarks[[NOSE_TIP]], crop_from_picture)[0] / CROP
+    column, row = np.round(raster.points[NOSE_TIP]).astype(int)
+    np.testing.assert_allclose([covers[row, column], beard[row, column]], there, atol=0.02)
+
+
+def test_a_targets_beard_is_the_same_whoever_takes_its_place(photo: Photos, network: Network) -> None:
+    picture, face = photo(5, "amateur_selfie")
+    wider = face.landmarks.copy()
+    wider[:, 0] += 0.06 * (wider[:, 0] - wider[NOSE_TIP, 0])
+    same, other = (
+        find_covering(set_scene(picture, face.landmarks, after), Pyramid(picture), face.landmarks, network)[1]
+        for after in (face.landmarks, wider)
+    )
+    assert same.hair.roughness == other.hair.roughness
+    assert same.where.mean() == pytest.approx(other.where.mean(), rel=0.1)
 
 
 def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> None:
     (target, theirs), (source, ours) = photo(5, "amateur_selfie"), photo(3, "studio_portrait")
     scene = set_scene(target, theirs.landmarks, theirs.landmarks)
     occlusion = find_source_occlusion(Pyramid(source), ours.landmarks, network)
-    front, beard = find_covering(scene, network)
+    front, beard = find_covering(scene, Pyramid(target), theirs.landmarks, network)
     hidden, source_beards = covering_of_source(scene.raster, occlusion, ours.landmarks)
     shape = scene.raster.ids.shape
     for mask in (front, beard.where, *hidden, *source_beards):

@@ -115,28 +115,15 @@ class Occlusion:
         )
         return covers, beard
 
-    def on_cells(self, raster: Raster, corner: Float) -> tuple[Float, Float]:
-        """The same on a raster over a window of the picture whose upper left pixel is `corner`, x and y."""
-        picture_from_cells = np.array(
-            [[raster.cell, 0, raster.cell / 2 - 0.5], [0, raster.cell, raster.cell / 2 - 0.5], [0, 0, 1]]
-        )
-        picture_from_cells[:2, 2] += corner
-        crop_from_cells = self.crop_from_picture @ picture_from_cells
-        rows, columns = raster.ids.shape
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        covers, beard = (
-            np.asarray(cv2.warpAffine(plane, crop_from_cells, (columns, rows), flags=flags), np.float32)
-            for plane in (self.covers, self.beard)
-        )
-        return covers, beard
 
+def find_covering(scene: Scene, picture: Pyramid, points: Float, network: Network) -> tuple[Float, Beard]:
+    """`front` and `beard` of `Covering`: look at the target's face as it is, whoever takes its place.
 
-def find_covering(scene: Scene, network: Network) -> tuple[Float, Beard]:
-    """`front` and `beard` of `Covering`: look at the target's face in the scene."""
+    points: float32[478, 3], its mesh in `picture`.
+    """
     raster = scene.raster
-    corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
-    target = find_occlusion(Pyramid(scene.bent), scene.points[:, :2] + corner, network)
-    front, beard = target.on_cells(raster, corner)
+    target = find_occlusion(picture, points, network)
+    front, beard = target.on_mesh(raster, points[:MESH_POINTS])
     radius = scene.face_width / raster.cell * EDGE
     drawn = follow_edges(front, raster.reduce(scene.face), radius, TOLERANCE)
     return smoothstep(drawn, *SURE).astype(np.float32), Beard(beard, target.hair)

@@ -305,7 +305,7 @@ def swap_face(
     (layers, hidden, our_beards), ((front, their_beard), eyes) = cores.both(
         texture,
         lambda: (
-            find_covering(scene, occlusion),
+            find_covering(scene, job.picture, theirs.landmarks, occlusion),
             kept_eyes(scene.raster, scene.points, target, theirs.landmarks, ours.picture.image, mesh),
         ),
     )
