@@ -140,6 +140,21 @@ def test_highlights_of_a_dark_face_weaken_where_it_becomes_much_lighter(lit: Lit
     assert 10 < relit - plain < 40
 
 
+def test_a_white_beard_stays_white_on_skin_of_another_colour(lit: Lit) -> None:
+    """Beside it the skin's colour changes all the same."""
+    bearded = lit.picture.copy()
+    x, y = lit.points[50, :2].astype(int)
+    hair = (slice(y - 5, y + 6), slice(x - 5, x + 6))
+    bearded[hair] = 210
+    beard = np.zeros(bearded.shape[:2], np.float32)
+    beard[y - 12 : y + 13, x - 12 : x + 13] = 1
+    own = estimate_light(lit.picture, lit.normals, lit.skin)
+    wanted = estimate_light(lit.under(np.array([0.95, 0.6, 0.4])), lit.normals, lit.skin)
+    plain, kept = (relight(bearded, own, wanted, where) for where in (None, beard))
+    assert chroma(kept)[hair].mean() < 0.4 * chroma(plain)[hair].mean()
+    np.testing.assert_array_equal(kept[beard == 0], plain[beard == 0])
+
+
 def test_on_an_overexposed_face_little_drawing_is_left(lit: Lit) -> None:
     """Half-shade fades, what is black stays."""
     x, y = lit.points[50, :2].astype(int)

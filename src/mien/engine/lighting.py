@@ -57,6 +57,10 @@ GLARE = 1.4
 MAX_VIVIDNESS = 1.25
 """Chroma grows with luma, but no further: dark colours are noisy."""
 
+PALE, GREY = 0.75, 6.0
+"""Skin has from this share on of the usual skin's chroma; hair has less. And the chroma of 255 that tells
+nothing."""
+
 OVEREXPOSED = (84.0, 97.0)
 """Lightness of skin between which its drawing fades."""
 
@@ -150,28 +154,31 @@ def _evened(planes: Float, weight: Float, sigma: float) -> Float:
     return np.dstack([plane / share for plane in smooth])
 
 
-def relight_layers(layers: Layers, own: Light, wanted: Light, other_skin: Skin) -> Float:
+def relight_layers(
+    layers: Layers, own: Light, wanted: Light, other_skin: Skin, beards: tuple[Float, Float]
+) -> Float:
     """Texture under the target's light, float32[H, W, 3] RGB in 0–255; `own` is what `layers.own` came with.
 
     Each half of the source's face is lit in its own way, so each is relit by itself. other_skin: what of the
-    mirrored half is bare.
+    mirrored half is bare. beards: float32[rows, columns] in [0, 1], the face's beard and the mirrored half's.
     """
-    face = relight(layers.own, own, wanted)
+    face = relight(layers.own, own, wanted, beards[0])
     if layers.mirrored_side is not None:
         turned = layers.own_normals[mirror()] * [-1, 1, 1]
         light = estimate_light(layers.mirrored_side, turned, other_skin)
-        other = relight(layers.mirrored_side, light, wanted)
+        other = relight(layers.mirrored_side, light, wanted, beards[1])
         face = other + (face - other) * layers.own_share[..., None]
     return face
 
 
-def relight(image: RGB, own: Light, wanted: Light) -> Float:
+def relight(image: RGB, own: Light, wanted: Light, beard: Float | None = None) -> Float:
     """`image` under the light of another, float32[H, W, 3] RGB in 0–255.
 
     In luma and chroma (ITU-R BT.601). Luma of skin and of what is darker is multiplied, like reflectance by
     light; what is brighter than skin keeps its distance, or less, so that highlights and eye whites don't
     blow out. On overexposed skin what is a little darker is nearly as white, as a sensor would have it.
-    Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
+    Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches. beard: float32[h,
+    w] in [0, 1], where the image shows hair, which doesn't change with the skin's colour; None: nowhere.
     """
     before, after = _luma_chroma(own.low), _luma_chroma(wanted.low)
     gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
@@ -189,12 +196,29 @@ def relight(image: RGB, own: Light, wanted: Light) -> Float:
     if overexposed.any():
         relit *= 1 + _enlarge(overexposed, shape) * (1 - share)
     # Hair and pupils have little colour of their own to shift.
+    if beard is not None and beard.any():
+        share *= 1 - _enlarge(beard, shape) * (1 - _skin_colour(red, blue, before[..., 1:]))
     full_vividness = np.minimum(full_gain, MAX_VIVIDNESS)
     chroma = [
         (plane - NEUTRAL) * full_vividness + _enlarge(shift[..., k], shape) * share + NEUTRAL
         for k, plane in enumerate((red, blue))
     ]
     return np.asarray(cv2.cvtColor(cv2.merge([relit, *chroma]), cv2.COLOR_YCrCb2RGB), np.float32)
+
+
+def _skin_colour(red: Float, blue: Float, skin: Float) -> Float:
+    """How much of the skin's chroma, float32[h, w, 2] around 0, each pixel has: float32[H, W] in [0, 1].
+
+    red, blue: float32[H, W], the picture's chroma around ½. In grey pictures all have all of it.
+    """
+    weight = 1 / ((skin**2).sum(axis=2) + GREY**2) / PALE
+    to_red, to_blue, rest = (
+        _enlarge(plane, red.shape)
+        for plane in (skin[..., 0] * weight, skin[..., 1] * weight, GREY**2 * weight)
+    )
+    rest += (red - NEUTRAL) * to_red
+    rest += (blue - NEUTRAL) * to_blue
+    return rest.clip(0, 1)
 
 
 def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Float]:

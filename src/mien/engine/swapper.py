@@ -324,7 +324,7 @@ def swap_face(
         ),
     )
     relit, (masks, their_detail, tone) = cores.both(
-        lambda: relight_layers(layers, our_light, their_light, other_skin),
+        lambda: relight_layers(layers, our_light, their_light, other_skin, our_beards),
         lambda: (
             face_masks(scene.raster, layers.seen, covering, scene.face_width),
             detail(scene.face),
