@@ -257,3 +257,4 @@ def test_each_face_has_its_own_covers() -> None:
     np.testing.assert_array_equal(covering.over_target, front + beard)
     np.testing.assert_array_equal(covering.over_source[0], hidden_here + beard_here)
     np.testing.assert_array_equal(covering.over_source[1], hidden_there + beard_there)
+    np.testing.assert_array_equal(covering.source_beard.where, beard_here + beard_there)

@@ -75,8 +75,8 @@ class Covering:
 
     @property
     def source_beard(self) -> Beard:
-        """On its own side."""
-        return Beard(self.source_beards[0], self.source_hair)
+        """On either side, since a half may be mirrored."""
+        return Beard(np.maximum(*self.source_beards), self.source_hair)
 
     @property
     def over_target(self) -> Float:
