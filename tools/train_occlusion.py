@@ -29,7 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from mien.engine.arrays import RGB, Float, Mask
-from mien.engine.occlusion import CROP, whole_glasses
+from mien.engine.glasses import whole_glasses
+from mien.engine.occlusion import CROP
 from occlusion.export import to_onnx
 from occlusion.faces import FaceCrop, read_faces
 from occlusion.network import INPUTS, OUTPUTS, Unet

@@ -10,8 +10,10 @@ import pytest
 from mien import Face
 from mien.engine.arrays import RGB, Float, Mask
 from mien.engine.geometry import normals
-from mien.engine.lighting import Skin, estimate_light, relight, relight_layers, skin_of, with_patches
+from mien.engine.lighting import Skin, estimate_light, skin_of
+from mien.engine.patches import with_patches
 from mien.engine.raster import Raster, rasterise
+from mien.engine.relighting import relight, relight_layers
 from mien.engine.scene import FACE_WIDTH
 from mien.engine.texture import SourcePatch, texture_layers
 from mien.engine.topology import INNER_LIPS, LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_BROW, RIGHT_EYE
@@ -32,6 +34,10 @@ class Lit:
     normals: Float
     skin: Skin
     on_skin: Mask
+
+    @property
+    def shaven(self) -> tuple[Float, Float]:
+        return (np.zeros(self.raster.ids.shape, np.float32),) * 2
 
     def under(self, light: Float | float) -> RGB:
         return np.asarray(np.clip(self.picture * light, 0, 255), np.uint8)
@@ -178,7 +184,7 @@ def test_mirrored_halves_of_a_face_lit_from_one_side_meet_without_a_dark_line(li
     patch = SourcePatch(side_lit, lit.points[:, :2], lit.normals, 1.0)
     layers = texture_layers(lit.raster, lit.points, patch)
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (layers.own, lit.picture))
-    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin)
+    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin, lit.shaven)
     columns, rows = lit.points[NOSE_RIDGE, :2].astype(int).T
     assert relit[rows, columns].mean() > 0.8 * lit.picture[rows, columns].mean()
 
@@ -187,7 +193,7 @@ def test_lips_of_a_grey_picture_get_the_colour_of_the_target_s(lit: Lit) -> None
     grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     layers = texture_layers(lit.raster, lit.points, SourcePatch(grey, lit.points[:, :2], lit.normals, 1.0))
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (layers.own, lit.picture))
-    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin)
+    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin, lit.shaven)
     lips = lit.lips()
 
     def colour(picture: Float) -> Float:
@@ -204,7 +210,7 @@ def test_lips_of_a_grey_picture_get_no_lipstick(lit: Lit) -> None:
     grey = np.repeat(cv2.cvtColor(lit.picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     layers = texture_layers(lit.raster, lit.points, SourcePatch(grey, lit.points[:, :2], lit.normals, 1.0))
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (layers.own, painted))
-    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin)
+    relit = relight_layers(layers, own, wanted, lit.skin, lit.skin, lit.shaven)
     assert np.median(chroma(relit)[lit.lips()]) < np.median(chroma(lit.picture)[lit.lips()]) + 10
 
 
@@ -235,6 +241,21 @@ def test_highlights_of_a_dark_face_weaken_where_it_becomes_much_lighter(lit: Lit
     own, wanted = (estimate_light(picture, lit.normals, lit.skin) for picture in (dark, lit.picture))
     relit, plain = (relight(picture, own, wanted)[shine].mean() for picture in (shiny, dark))
     assert 10 < relit - plain < 40
+
+
+def test_a_white_beard_stays_white_on_skin_of_another_colour(lit: Lit) -> None:
+    """Beside it the skin's colour changes all the same."""
+    bearded = lit.picture.copy()
+    x, y = lit.points[50, :2].astype(int)
+    hair = (slice(y - 5, y + 6), slice(x - 5, x + 6))
+    bearded[hair] = 210
+    beard = np.zeros(bearded.shape[:2], np.float32)
+    beard[y - 12 : y + 13, x - 12 : x + 13] = 1
+    own = estimate_light(lit.picture, lit.normals, lit.skin)
+    wanted = estimate_light(lit.under(np.array([0.95, 0.6, 0.4])), lit.normals, lit.skin)
+    plain, kept = (relight(bearded, own, wanted, where) for where in (None, beard))
+    assert chroma(kept)[hair].mean() < 0.4 * chroma(plain)[hair].mean()
+    np.testing.assert_array_equal(kept[beard == 0], plain[beard == 0])
 
 
 def test_on_an_overexposed_face_little_drawing_is_left(lit: Lit) -> None:

@@ -9,41 +9,33 @@ import pytest
 
 from mien import Face, FaceSwapper
 from mien.engine.arrays import RGB, Float
+from mien.engine.beards import Beard
 from mien.engine.drawing import area
-from mien.engine.geometry import normals
-from mien.engine.lighting import Light, Skin, estimate_light, skin_of
+from mien.engine.hair import NONE, Hair
 from mien.engine.masks import Masks, face_masks, outline_mask
 from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster, rasterise
-from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH
-from mien.engine.texture import cut_source, texture_layers
 from mien.engine.topology import EYES, LOWER_FACE, NOSE_BASE, NOSE_TIP, OVAL
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]
 
-FOREHEAD, NOSE_BRIDGE, BELOW_LIP = 9, 6, 18
+FOREHEAD, NOSE_BRIDGE, BELOW_NOSE, BELOW_LIP, CHEEK, CHIN = 9, 6, 164, 18, 214, 152
+
+BLACK, BROWN, WHITE = (
+    Hair(np.array(colour), 1.5, beyond=0.0) for colour in ([-45, -10, -15], [-40, -8, -12], [15, -12, -15])
+)
+SHADOW = Hair(np.array([-16.0, -2, -3]), 1.0, beyond=0.0)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A face cut out, its mesh, and what the light's grid knows of it."""
+    """A face cut out, with its mesh."""
 
-    picture: RGB
     points: Float
     raster: Raster
-    skin: Skin
     width: float
-
-    def light(self, picture: RGB | None = None) -> Light:
-        return estimate_light(self.picture if picture is None else picture, normals(self.points), self.skin)
-
-    def light_of(self, source: "Subject") -> Light:
-        """Light of another face, brought onto this one's mesh."""
-        patch = cut_source(Pyramid(source.picture), source.points, self.width / source.width)
-        own = texture_layers(self.raster, self.points, patch).own
-        return estimate_light(own, patch.normals, self.skin)
 
     @property
     def nothing(self) -> Float:
@@ -61,30 +53,30 @@ class Subject:
         mask[int(first * height) : int(last * height)] = 1
         return mask
 
+    def moustache(self, reach: float, first: float = 0.62, last: float = 0.7) -> Float:
+        """A band across the middle of the face, of which it takes such a share."""
+        return self.rows(first, last) * (np.abs(np.linspace(-1, 1, self.nothing.shape[1])) < reach)
+
     def masks(
         self,
-        source: "Subject | None" = None,
         seen: Float | None = None,
         front: Float | None = None,
         framed: Float | None = None,
-        beards: tuple[Float, Float] | None = None,
+        theirs: Beard | None = None,
+        ours: Beard | None = None,
     ) -> Masks:
-        """Of this face as the target; the source is itself or another. beards: the target's, the source's."""
-        source = source or self
-        beard, source_beard = beards or (self.nothing, self.nothing)
-        neither = (self.nothing, self.nothing)
+        """theirs, ours: the target's beard and the source's."""
+        theirs, ours = (beard or Beard(self.nothing, NONE) for beard in (theirs, ours))
         return face_masks(
             self.raster,
-            self.skin,
-            self.light(),
-            self.light_of(source),
             1 - self.nothing if seen is None else seen,
             Covering(
                 front=self.nothing if front is None else front,
                 framed=self.nothing if framed is None else framed,
-                beard=beard,
-                hidden=neither,
-                source_beards=(source_beard, self.nothing),
+                beard=theirs,
+                hidden=(self.nothing, self.nothing),
+                source_beards=(ours.where, self.nothing),
+                source_hair=ours.hair,
             ),
             self.width,
         )
@@ -100,10 +92,10 @@ def subject(photo: Photo) -> Subject:
     outline = face.landmarks[OVAL, :2]
     low = np.maximum(outline.min(axis=0).astype(int) - 4, 0)
     high = outline.max(axis=0).astype(int) + 5
-    cut, points = picture[low[1] : high[1], low[0] : high[0]], face.landmarks - np.append(low, 0)
+    points = face.landmarks - np.append(low, 0)
     width = FACE_WIDTH * face.eye_distance
-    raster = rasterise(points, cut.shape[:2], width)
-    return Subject(cut, points, raster, skin_of(raster, width), width)
+    cut = picture[low[1] : high[1], low[0] : high[0]]
+    return Subject(points, rasterise(points, cut.shape[:2], width), width)
 
 
 @pytest.mark.parametrize("kind", ["studio_portrait", "amateur_selfie"])
@@ -176,47 +168,69 @@ def test_more_cover_is_more_covered(photo: Photos) -> None:
     assert covered[-1] > covered[0] + 0.1
 
 
-def test_a_full_beard_stays_if_the_source_has_none(photo: Photos) -> None:
-    bearded, shaven = subject(photo(5, "amateur_selfie")), subject(photo(3, "studio_portrait"))
-    masks = bearded.masks(shaven, beards=(bearded.jaw, bearded.nothing))
+@pytest.mark.parametrize("hair", [BLACK, WHITE])
+def test_a_full_beard_stays_if_the_source_has_none(photo: Photos, hair: Hair) -> None:
+    target = subject(photo(5, "amateur_selfie"))
+    masks = target.masks(theirs=Beard(target.jaw, hair))
     assert masks.beard_kept
-    assert bearded.at(masks.face, BELOW_LIP) < 0.2
-    assert bearded.at(masks.face, FOREHEAD) == pytest.approx(1)
+    assert target.at(masks.face, BELOW_LIP) < 0.2
+    assert target.at(masks.face, FOREHEAD) == pytest.approx(1)
 
 
 def test_a_moustache_goes_with_the_skin(photo: Photos) -> None:
     target = subject(photo(5, "amateur_selfie"))
-    masks = target.masks(beards=(target.rows(0.6, 0.7), target.nothing))
+    masks = target.masks(theirs=Beard(target.moustache(0.5), BLACK))
     assert not masks.beard_kept
+    assert target.at(masks.face, BELOW_LIP) == pytest.approx(1)
+
+
+def test_a_moustache_whose_tips_reach_the_faces_edge_stays(photo: Photos) -> None:
+    target = subject(photo(5, "amateur_selfie"))
+    masks = target.masks(theirs=Beard(target.moustache(1), BLACK))
+    assert masks.beard_kept
+    assert target.at(masks.face, BELOW_NOSE) < 0.2
     assert target.at(masks.face, BELOW_LIP) == pytest.approx(1)
 
 
 def test_the_sources_beard_replaces_one_of_the_same_hair(photo: Photos) -> None:
     target = subject(photo(5, "amateur_selfie"))
-    assert not target.masks(beards=(target.jaw, target.jaw)).beard_kept
-
-
-def test_a_beard_of_other_hair_is_kept_whole(photo: Photos) -> None:
-    dark = subject(photo(5, "amateur_selfie"))
-    picture = dark.picture.copy()
-    picture[dark.raster.enlarge(dark.jaw) > 0.5] = (235, 235, 235)
-    assert dark.masks(replace(dark, picture=picture), beards=(dark.jaw, dark.jaw)).beard_kept
-
-
-def test_what_has_the_skins_colour_is_no_beard(photo: Photos) -> None:
-    shaven = subject(photo(3, "studio_portrait"))
-    masks = shaven.masks(subject(photo(6, "studio_portrait")), beards=(shaven.jaw, shaven.nothing))
+    masks = target.masks(theirs=Beard(target.jaw, BLACK), ours=Beard(target.jaw, BROWN))
     assert not masks.beard_kept
+    assert target.at(masks.face, BELOW_LIP) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("theirs", [WHITE, replace(BLACK, beyond=0.4)])
+def test_a_beard_of_other_hair_is_kept_whole_and_so_is_a_long_one(photo: Photos, theirs: Hair) -> None:
+    target = subject(photo(5, "amateur_selfie"))
+    masks = target.masks(theirs=Beard(target.jaw, theirs), ours=Beard(target.jaw, BLACK))
+    assert masks.beard_kept
+    assert target.at(masks.face, BELOW_LIP) < 0.2
+
+
+def test_nothing_of_the_sources_beard_shows_beside_a_kept_one(photo: Photos) -> None:
+    target = subject(photo(5, "amateur_selfie"))
+    goatee = Beard(target.moustache(0.4, 0.75, 1), replace(BLACK, beyond=0.4))
+    alone, beside = (target.masks(theirs=goatee, ours=ours) for ours in (None, Beard(target.jaw, BROWN)))
+    assert alone.beard_kept
+    assert target.at(alone.face, CHEEK) == pytest.approx(1)
+    assert beside.beard_kept
+    assert target.at(beside.face, CHEEK) < 0.2
+    assert target.at(beside.gaps, CHEEK) > 0.8
+
+
+def test_a_shadow_on_a_part_of_the_jaw_is_no_beard(photo: Photos) -> None:
+    target = subject(photo(3, "studio_portrait"))
+    middle = target.raster.points[NOSE_TIP, 0]
+    part = target.jaw * (np.arange(target.jaw.shape[1]) < middle)
+    assert not target.masks(theirs=Beard(part, SHADOW)).beard_kept
+    assert target.masks(theirs=Beard(part, BLACK)).beard_kept
 
 
 def test_the_sources_beard_covers_the_jaw_to_its_rim(photo: Photos) -> None:
-    target, source = subject(photo(3, "studio_portrait")), subject(photo(5, "studio_portrait"))
-    chin = 152
-    shaven, bearded = (
-        target.masks(source, beards=(target.nothing, beard)) for beard in (target.nothing, target.jaw)
-    )
+    target = subject(photo(3, "studio_portrait"))
+    shaven, bearded = (target.masks(ours=ours) for ours in (None, Beard(target.jaw, BLACK)))
     assert not bearded.beard_kept
-    assert target.at(bearded.face, chin) > target.at(shaven.face, chin) + 0.2
+    assert target.at(bearded.face, CHIN) > target.at(shaven.face, CHIN) + 0.2
 
 
 def test_what_the_source_shows_from_neither_side_stays(photo: Photos) -> None:
@@ -232,6 +246,6 @@ def test_what_the_source_shows_from_neither_side_stays(photo: Photos) -> None:
 def test_the_nose_of_a_turned_head_is_part_of_the_face(drawn_head: Callable[..., Float], yaw: float) -> None:
     raster = rasterise(drawn_head(yaw=yaw), (330, 290), 240)
     beyond = raster.covered & ~area(raster, OVAL).astype(bool)
-    outline = outline_mask(raster, 240 / raster.cell, whole_jaw=False)
+    outline = outline_mask(raster, 240 / raster.cell, beard=None)
     assert beyond.sum() > 200
     assert outline[beyond].mean() > 0.6

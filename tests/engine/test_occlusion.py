@@ -9,8 +9,11 @@ import pytest
 
 from mien import Face, SwapResult
 from mien.engine.arrays import RGB, Float
+from mien.engine.beards import Beard, crosses, jaw_rim
+from mien.engine.drawing import face_outline
+from mien.engine.glasses import framed_by, whole_glasses
+from mien.engine.hair import NONE
 from mien.engine.landmarks import aligned_crop
-from mien.engine.masks import jaw_rim, reaches_jaw
 from mien.engine.models import Network
 from mien.engine.occlusion import (
     CROP,
@@ -18,14 +21,11 @@ from mien.engine.occlusion import (
     Covering,
     Occlusion,
     covering_of_source,
-    face_outline,
     find_covering,
     find_occlusion,
     find_source_occlusion,
     follow_edges,
-    framed_by,
     moved,
-    whole_glasses,
 )
 from mien.engine.raster import rasterise
 from mien.engine.scaling import Pyramid
@@ -261,35 +261,47 @@ def test_turning_the_picture_turns_the_answer(photo: Photos, network: Network) -
     assert np.abs(upright.beard - other.beard).mean() < 0.01
 
 
-def test_the_same_place_is_found_on_the_mesh_and_on_the_cells(photo: Photos) -> None:
+def test_a_place_is_found_on_the_mesh_of_another_shape(photo: Photos) -> None:
     _, face = photo(6, "amateur_selfie")
     crop_from_picture = aligned_crop(face.landmarks, CROP, EXTENT)
     y, x = np.mgrid[:CROP, :CROP].astype(np.float32) / CROP
-    occlusion = Occlusion(x, (x + y) / 2, y, crop_from_picture)
-    corner = np.floor(face.landmarks[OVAL, :2].min(axis=0))
-    points = face.landmarks - np.append(corner, 0).astype(np.float32)
+    occlusion = Occlusion(x, (x + y) / 2, y, NONE, crop_from_picture)
+    points = (face.landmarks - face.landmarks[OVAL].min(axis=0)) * np.array([1.2, 0.9, 1], np.float32) + 10
     raster = rasterise(points, (400, 400), FACE_WIDTH * face.eye_distance)
-    on_mesh = occlusion.on_mesh(raster, face.landmarks[:MESH_POINTS])
-    on_cells = occlusion.on_cells(raster, corner)
-    for mesh, cells in zip(on_mesh, on_cells, strict=True):
-        np.testing.assert_allclose(mesh[raster.covered], cells[raster.covered], atol=0.02)
+    planes = occlusion.on_mesh(raster, face.landmarks[:MESH_POINTS])
+    x, y = moved(face.landmarks[[NOSE_TIP]], crop_from_picture)[0] / CROP
+    column, row = np.round(raster.points[NOSE_TIP]).astype(int)
+    found = [plane[row, column] for plane in planes]
+    np.testing.assert_allclose(found, [x, (x + y) / 2, y], atol=0.02)
+
+
+def test_a_targets_beard_is_the_same_whoever_takes_its_place(photo: Photos, network: Network) -> None:
+    picture, face = photo(5, "amateur_selfie")
+    wider = face.landmarks.copy()
+    wider[:, 0] += 0.06 * (wider[:, 0] - wider[NOSE_TIP, 0])
+    same, other = (
+        find_covering(set_scene(picture, face.landmarks, after), Pyramid(picture), face.landmarks, network)[2]
+        for after in (face.landmarks, wider)
+    )
+    assert same.hair.roughness == other.hair.roughness
+    assert same.where.mean() == pytest.approx(other.where.mean(), rel=0.1)
 
 
 def test_both_faces_of_a_swap_are_looked_at(photo: Photos, network: Network) -> None:
     (target, theirs), (source, ours) = photo(5, "amateur_selfie"), photo(3, "studio_portrait")
     scene = set_scene(target, theirs.landmarks, theirs.landmarks)
     occlusion = find_source_occlusion(Pyramid(source), ours.landmarks, network)
-    front, framed, beard = find_covering(scene, network)
+    front, framed, beard = find_covering(scene, Pyramid(target), theirs.landmarks, network)
     hidden, source_beards = covering_of_source(scene.raster, occlusion, ours.landmarks)
     shape = scene.raster.ids.shape
-    for mask in (front, framed, beard, *hidden, *source_beards):
+    for mask in (front, framed, beard.where, *hidden, *source_beards):
         assert mask.dtype == np.float32
         assert mask.shape == shape
         assert 0 <= mask.min() <= mask.max() <= 1
     width = scene.face_width / scene.raster.cell
     rim = jaw_rim(scene.raster, width)
-    assert reaches_jaw(rim, beard)
-    assert not reaches_jaw(rim, source_beards[0])
+    assert crosses(rim, beard)
+    assert not crosses(rim, Beard(source_beards[0], occlusion.hair))
 
 
 def test_an_edge_is_drawn_to_the_pictures_edge() -> None:
@@ -336,7 +348,9 @@ def test_the_crop_holds_the_face_upright_in_its_middle(photo: Photos) -> None:
 def test_each_face_has_its_own_covers() -> None:
     """What hides one face tells nothing against the skin of another."""
     front, framed, beard, hidden_here, hidden_there, beard_here, beard_there = np.eye(7, dtype=np.float32)
-    covering = Covering(front, framed, beard, (hidden_here, hidden_there), (beard_here, beard_there))
+    hidden, beards = (hidden_here, hidden_there), (beard_here, beard_there)
+    covering = Covering(front, framed, Beard(beard, NONE), hidden, beards, NONE)
     np.testing.assert_array_equal(covering.over_target, front + beard)
     np.testing.assert_array_equal(covering.over_source[0], hidden_here + beard_here)
     np.testing.assert_array_equal(covering.over_source[1], hidden_there + beard_there)
+    np.testing.assert_array_equal(covering.source_beard.where, beard_here + beard_there)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.engine.arrays import RGB, Float, Mask
-from mien.engine.occlusion import CROP, face_outline
+from mien.engine.drawing import face_outline
+from mien.engine.occlusion import CROP
 from mien.engine.topology import (
     LEFT_BROW,
     LEFT_EYE,

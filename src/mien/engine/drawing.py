@@ -1,10 +1,11 @@
-"""Small drawing helpers for masks on a raster's cells."""
+"""Small drawing helpers for masks."""
 
 import cv2
 import numpy as np
 
 from mien.engine.arrays import Float, Index, Mask
 from mien.engine.raster import Raster
+from mien.engine.topology import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_EYE, STRIPS
 
 
 def area(raster: Raster, *rings: Index, hull: bool = False) -> Mask:
@@ -25,3 +26,22 @@ def disc(radius: float) -> Mask:
 def soften(mask: Mask, sigma: float) -> Float:
     """float32 of the same shape, with soft edges."""
     return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(0.6, sigma))
+
+
+def face_outline(points: Float, size: int) -> Float:
+    """Where the mesh is, as the network is told: float32[size, size], ½ on the face, 1 on eyes and lips.
+
+    points: [468, 2] in pixels of the crop.
+    """
+    return (filled(points, size, OVAL, *STRIPS) + filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
+
+
+def filled(points: Float, size: int, *rings: Index) -> Float:
+    """float32[size, size] in [0, 1], 1 inside any of the rings of `points`, [N, 2] in pixels."""
+    layers = []
+    for ring in rings:  # by itself, or their soft edges would add up
+        canvas = np.zeros((size, size), np.uint8)
+        layers.append(
+            cv2.fillPoly(canvas, [np.round(points[ring] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        )
+    return np.asarray(np.maximum.reduce(layers), np.float32) / 255

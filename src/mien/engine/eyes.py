@@ -14,8 +14,8 @@ import numpy as np
 from mien.engine.arrays import RGB, Float, Index
 from mien.engine.drawing import disc, soften
 from mien.engine.geometry import eye_openness, eye_width, smoothstep
-from mien.engine.lighting import NEUTRAL
 from mien.engine.raster import Raster
+from mien.engine.relighting import NEUTRAL
 from mien.engine.texture import sample, window_coordinates
 from mien.engine.topology import EYES
 

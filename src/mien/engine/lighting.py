@@ -1,10 +1,9 @@
-"""Step 7: the source's skin in the target's light.
+"""Step 7: the light on a face.
 
-Light is estimated on skin alone, at a fraction of the resolution, in Lab: spherical harmonics on the mesh's
+It is estimated on skin alone, at a fraction of the resolution, in Lab: spherical harmonics on the mesh's
 normals (Ramamoorthi & Hanrahan 2001: nine terms carry nearly all diffuse light), fitted by reweighted least
 squares (Tukey's biweight) so that hair, shadows' edges, highlights and make-up fall out, plus the smooth rest
-that they leave, of colour on all bare skin. The source's also follows patches that differ more than skin.
-The quotient of the target's and the source's estimate relights the source.
+that they leave, of colour on all bare skin.
 """
 
 from dataclasses import dataclass, replace
@@ -13,13 +12,10 @@ import cv2
 import numpy as np
 
 from mien.engine.arrays import RGB, Float, Mask
-from mien.engine.drawing import area, disc, soften
-from mien.engine.geometry import smoothstep
+from mien.engine.drawing import area, disc
 from mien.engine.raster import Raster
-from mien.engine.texture import Layers
 from mien.engine.topology import (
     FOREHEAD,
-    INNER_LIPS,
     LEFT_BROW,
     LEFT_EYE,
     LOWER_FACE,
@@ -28,7 +24,6 @@ from mien.engine.topology import (
     RIGHT_BROW,
     RIGHT_EYE,
     STRIPS,
-    mirror,
 )
 
 GRID = 72
@@ -49,39 +44,8 @@ stubble is not, and a highlight is brighter."""
 HIDDEN = 0.2
 """What covers more of a cell than this spoils its colour."""
 
-COLOURED, LIGHTER, DARKER = (6.0, 7.0), (0.45, 0.25), (0.55, 0.4)
-"""How far skin differs from its surroundings by itself, in Lab's colour and in shares of its lightness: at
-most, and in nine of ten cells. When more cells do, that is light or noise, and skin is believed the less to
-differ."""
-
-PATCH = 2.0
-"""Sigma in cells of the surroundings that share a patch of light."""
-
-BLACK = 4.0
-"""Lightness that shares of lightness begin at: black is noisy."""
-
-ONE_SIDED, SEAM = (0.3, 0.55), 2.5
-"""By which share of their lightness the sides of a face differ that is lit from one of them; and sigma in
-cells of a seam's surroundings."""
-
-PALE, BARE_LIPS = (1.5, 4.0), 11.0
-"""From which to which difference from skin, in Lab, lips are taken to have a colour of their own; and how far
-those without lipstick differ."""
-
 MIN_SAMPLES = 9
 FIT_SAMPLES = 1500
-MIN_GAIN, MAX_GAIN = 0.04, 10.0
-GLARE = 1.4
-"""Skin that becomes lighter by more than this factor loses as much of its highlights."""
-
-MAX_VIVIDNESS = 1.25
-"""Chroma grows with luma, but no further: dark colours are noisy."""
-
-OVEREXPOSED = (84.0, 97.0)
-"""Lightness of skin between which its drawing fades."""
-
-NEUTRAL = 0.5
-"""Where OpenCV puts grey in the chroma planes of float pictures."""
 
 
 @dataclass(frozen=True)
@@ -160,142 +124,16 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     direction = direction / (np.linalg.norm(direction, axis=2, keepdims=True) + 1e-6)
     fit, weight = _fit_harmonics(lab, direction, skin)
     rest = lab - fit
-    lightness = _evened(rest[..., :1], weight, SMOOTH * GRID)
-    colour = _evened(rest[..., 1:], skin.candidates.astype(np.float32), SMOOTH_COLOUR * GRID)
+    lightness = evened(rest[..., :1], weight, SMOOTH * GRID)
+    colour = evened(rest[..., 1:], skin.candidates.astype(np.float32), SMOOTH_COLOUR * GRID)
     return Light(fit + np.dstack([lightness, colour]), weight, lab, np.zeros_like(lab))
 
 
-def with_patches(light: Light, skin: Skin, closely: Float | float = 0.0) -> Light:
-    """Light with what differs further from its surroundings than skin does by itself: highlights, cast
-    shadows, colours of lamps, and noise of the dark. Dark parts of the lower face may be a beard.
-
-    closely: float32[h, w] in [0, 1], where it follows all that differs.
-    """
-    bare, upper = skin.candidates, skin.candidates & skin.upper
-    if not upper.any():
-        return light
-    rest = light.lab - light.low
-    away = cv2.magnitude(rest[..., 1], rest[..., 2])
-    lighter = rest[..., 0] / (light.low[..., 0] + BLACK)
-    lights = np.where(lighter > 0, bare, upper)
-    share = lights * np.maximum(
-        _beyond(lighter, _limit(lighter[bare], *LIGHTER)), _beyond(-lighter, _limit(-lighter[upper], *DARKER))
-    )
-    # Beards have another colour.
-    colour = bare * np.maximum(_beyond(away, _limit(away[upper], *COLOURED)), closely)
-    patches = np.dstack([rest[..., :1] * share[..., None], rest[..., 1:] * colour[..., None]])
-    around = _evened(patches, bare.astype(np.float32), PATCH)
-    # Small spots, as on the nose's ridge, show the face's relief.
-    wide = around[..., 0]
-    lightness = np.clip(patches[..., 0], np.minimum(wide, 0), np.maximum(wide, 0))
-    patches[..., 0] = lightness + closely * (rest[..., 0] * lights - lightness)
-    patches += around * ~bare[..., None]
-    return replace(light, patches=patches.astype(np.float32))
-
-
-def with_lips(wanted: Light, own: Light, raster: Raster) -> Light:
-    """Light that also colours lips as they are in its picture, but for lipstick, as far as the source's lips
-    have no colour of their own, as in monochrome pictures."""
-    lips = area(raster, OUTER_LIPS) & ~area(raster, INNER_LIPS)
-    if not lips.any():
-        return wanted
-    ours = _median_rest(own, lips)
-    pale = 1 - smoothstep(np.hypot(ours[1:2], ours[2:]), *PALE)
-    if not pale.any():
-        return wanted
-    theirs = _median_rest(wanted, lips)
-    natural = min(1, BARE_LIPS / max(float(np.hypot(*theirs[1:])), 1e-6))
-    patches = soften(lips, 1)[..., None] * pale * (theirs * natural - ours) * [0, 1, 1]
-    return replace(wanted, patches=patches.astype(np.float32))
-
-
-def _median_rest(light: Light, there: Mask) -> Float:
-    """float32[3] Lab: by what the picture differs from plain skin."""
-    inside = there > 0
-    return np.asarray(np.median(light.lab[inside] - light.low[inside], axis=0))
-
-
-def _limit(values: Float, most: float, usual: float) -> float:
-    """How far `values`, float32[N], are let go; nine of ten of them should lie below `usual`."""
-    return most * min(1.0, usual / max(float(np.percentile(values, 90)), 1e-6)) ** 2
-
-
-def _beyond(values: Float, limit: float) -> Float:
-    """Share of positive `values` that lies beyond a soft limit."""
-    fourth = np.square(np.square(np.maximum(values, 0) / limit))
-    return np.asarray(1 - 1 / np.sqrt(np.sqrt(1 + fourth)), np.float32)
-
-
-def _evened(planes: Float, weight: Float, sigma: float) -> Float:
+def evened(planes: Float, weight: Float, sigma: float) -> Float:
     """float32[h, w, K], smoothed over the cells that `weight`, float32[h, w], counts."""
     share = cv2.GaussianBlur(weight, (0, 0), sigma) + 0.1
     smooth = (cv2.GaussianBlur(plane * weight, (0, 0), sigma) for plane in np.moveaxis(planes, 2, 0))
     return np.dstack([plane / share for plane in smooth])
-
-
-def relight_layers(layers: Layers, own: Light, wanted: Light, own_skin: Skin, other_skin: Skin) -> Float:
-    """Texture under the target's light, float32[H, W, 3] RGB in 0–255; `own` is what `layers.own` came with.
-
-    Each half of the source's face is lit in its own way, so each is relit by itself. own_skin, other_skin:
-    what is bare of the face and of its mirrored half.
-    """
-    wanted = with_lips(wanted, own, own_skin.raster)
-    if layers.mirrored_side is None:
-        return relight(layers.own, with_patches(own, own_skin), wanted)
-    turned = layers.own_normals[mirror()] * [-1, 1, 1]
-    light = estimate_light(layers.mirrored_side, turned, other_skin)
-    seam = _seam(layers.own_share, own, light, own_skin.candidates & other_skin.candidates)
-    face = relight(layers.own, with_patches(own, own_skin, seam), wanted)
-    other = relight(layers.mirrored_side, with_patches(light, other_skin, seam), wanted)
-    return np.asarray(other + (face - other) * layers.own_share[..., None])
-
-
-def _seam(share: Float, own: Light, other: Light, bare: Mask) -> Float:
-    """Where the halves of a face that is lit from one side meet: float32[h, w] in [0, 1].
-
-    Each is darker there than the smooth light can tell. share: float32[H, W], what of the result is `own`.
-    """
-    if not bare.any():
-        return np.zeros(bare.shape, np.float32)
-    one, another = own.low[bare][:, 0], other.low[bare][:, 0]
-    uneven = np.mean(np.abs(one - another) / (np.maximum(one, another) + BLACK), keepdims=True)
-    small = cv2.resize(share, bare.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    near = cv2.GaussianBlur(small, (0, 0), SEAM)
-    return np.asarray(4 * near * (1 - near) * smoothstep(uneven, *ONE_SIDED), np.float32)
-
-
-def relight(image: RGB, own: Light, wanted: Light) -> Float:
-    """`image` under the light of another, float32[H, W, 3] RGB in 0–255.
-
-    In luma and chroma (ITU-R BT.601). Luma of skin and of what is darker is multiplied, like reflectance by
-    light; what is brighter than skin keeps its distance, or less, so that highlights and eye whites don't
-    blow out. On overexposed skin what is a little darker is nearly as white, as a sensor would have it.
-    Chroma is shifted; multiplied it would turn the noise of a shadow into coloured patches.
-    """
-    smooth, before, after = (
-        _luma_chroma(low) for low in (own.low, own.low + own.patches, wanted.low + wanted.patches)
-    )
-    gain = np.clip(after[..., 0] / before[..., 0], MIN_GAIN, MAX_GAIN)
-    vividness = np.minimum(gain, MAX_VIVIDNESS)
-    shift = after[..., 1:] - before[..., 1:] * vividness[..., None]
-
-    shape = image.shape[:2]
-    luma, red, blue = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb))
-    skin_luma, full_gain = _enlarge(before[..., 0], shape), _enlarge(gain, shape)
-    plain = cv2.min(luma, skin_luma)
-    share = plain / skin_luma
-    shine = _enlarge(np.minimum(np.minimum(gain, 1), GLARE * smooth[..., 0] / after[..., 0]), shape)
-    relit = plain * full_gain + (luma - plain) * shine
-    overexposed = smoothstep(wanted.low[..., 0], *OVEREXPOSED)
-    if overexposed.any():
-        relit *= 1 + _enlarge(overexposed, shape) * (1 - share)
-    # Hair and pupils have little colour of their own to shift.
-    full_vividness = np.minimum(full_gain, MAX_VIVIDNESS)
-    chroma = [
-        (plane - NEUTRAL) * full_vividness + _enlarge(shift[..., k], shape) * share + NEUTRAL
-        for k, plane in enumerate((red, blue))
-    ]
-    return np.asarray(cv2.cvtColor(cv2.merge([relit, *chroma]), cv2.COLOR_YCrCb2RGB), np.float32)
 
 
 def _fit_harmonics(lab: Float, direction: Float, skin: Skin) -> tuple[Float, Float]:
@@ -353,16 +191,3 @@ def _harmonics(n: Float) -> Float:
 
 def _biweight(squared: Float) -> Float:
     return np.asarray(np.square(np.clip(1 - squared, 0, 1)))
-
-
-def _luma_chroma(lab: Float) -> Float:
-    """Lab to luma in 4–255 (no division by black) and the two chroma differences around 0."""
-    rgb = cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB) * 255
-    converted = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb) - np.array([0, NEUTRAL, NEUTRAL], np.float32)
-    converted[..., 0] = np.maximum(converted[..., 0], 4)
-    return np.asarray(converted, np.float32)
-
-
-def _enlarge(field: Float, shape: tuple[int, int]) -> Float:
-    size = (shape[1], shape[0])
-    return np.asarray(cv2.resize(field.astype(np.float32), size, interpolation=cv2.INTER_LINEAR))

@@ -2,28 +2,20 @@
 joined by minimum."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 
-from mien.engine.arrays import Float, Mask
+from mien.engine.arrays import Float
+from mien.engine.beards import beard_mask, beard_worn
 from mien.engine.drawing import area, disc, soften
-from mien.engine.lighting import Light, Skin
 from mien.engine.occlusion import Covering
 from mien.engine.raster import Raster
-from mien.engine.topology import LEFT_EYE, LOWER_FACE, OUTER_LIPS, RIGHT_EYE, STRIPS
+from mien.engine.topology import LEFT_EYE, LOWER_FACE, RIGHT_EYE, STRIPS
 
 ERODE, FEATHER, EYE_FEATHER = 0.03, 0.015, 0.006
 """How far the mask stays inside the face's outline and how soft its edge is there and around eyes, in face
 widths."""
-
-BEARD_RIM, BEARD_SHARE = 0.1, 0.55
-"""A beard reaches beyond the face when it covers this share of the jaw's rim, so many face widths wide."""
-
-HAIR, OTHER_HAIR = 15.0, 16.0
-"""From these differences of Lab colour a beard differs from the skin above it; and two beards, each against
-its own skin, don't match."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +33,6 @@ class Masks:
 
 def face_masks(
     raster: Raster,
-    skin: Skin,
-    target_light: Light,
-    source_light: Light,
     seen: Float,
     covering: Covering,
     face_width: float,
@@ -54,14 +43,17 @@ def face_masks(
     on either side. face_width: in pixels.
     """
     width = face_width / raster.cell
-    worn = beard_worn(raster, skin, covering, target_light, source_light, width)
-    outline = outline_mask(raster, width, worn == "source")
+    ours = covering.source_beard
+    worn = beard_worn(raster, covering.beard, ours, width)
+    outline = outline_mask(raster, width, ours.where if worn == "source" else None)
     layers = {
         "outline": outline,
         "nothing in front": 1 - covering.front,
     }
     if worn == "target":
-        layers["no beard to keep"] = 1 - beard_mask(raster, covering.beard, width)
+        layers["no beard to keep"] = 1 - beard_mask(raster, covering.beard.where, width)
+        if ours.hair.is_likely:
+            seen = seen * (1 - beard_mask(raster, cv2.dilate(ours.where, disc(width * ERODE)), width))
     covered = float((covering.front * outline).sum() / max(float(outline.sum()), 1e-6))
     room = np.minimum.reduce(list(layers.values())).astype(np.float32)
     # Eyes are the target's, in the source's colour, whatever shows around them.
@@ -73,8 +65,8 @@ def face_masks(
     return Masks(face, room - face, layers, covered, worn == "target")
 
 
-def outline_mask(raster: Raster, width: float, whole_jaw: bool) -> Float:
-    """What is seen of the face, a little inside of its edge, unless a beard shall cover the jaw to its rim.
+def outline_mask(raster: Raster, width: float, beard: Float | None) -> Float:
+    """What is seen of the face, a little inside of its edge, but with `beard`, float32[rows, columns], to it.
 
     width: of the face, in cells, here and below.
     """
@@ -83,59 +75,7 @@ def outline_mask(raster: Raster, width: float, whole_jaw: bool) -> Float:
         cv2.fillPoly(face, [np.round(raster.points[strip] * 16).astype(np.int32)], 1, shift=4)
     # Beyond the picture's border there is no edge to hide.
     inside = cv2.erode(face, disc(width * ERODE), borderType=cv2.BORDER_REPLICATE)
-    if whole_jaw:
-        inside = np.maximum(inside, face & area(raster, LOWER_FACE))
+    if beard is not None:
+        grown = cv2.dilate((beard > 0.5).astype(np.uint8), disc(width * ERODE))
+        inside = np.maximum(inside, cv2.min(cv2.min(face, area(raster, LOWER_FACE)), grown))
     return soften(inside, width * FEATHER)
-
-
-def beard_worn(
-    raster: Raster, skin: Skin, covering: Covering, target_light: Light, source_light: Light, width: float
-) -> Literal["source", "target"] | None:
-    """Whose full beard the result wears; None: nobody's.
-
-    Moustaches and goatees end within the face, and so come and go with its skin. A beard that reaches beyond
-    the jaw can't be taken away, but one of another colour can't be continued either.
-    """
-    rim = jaw_rim(raster, width)
-    target, source = (
-        _against_skin(skin, beard, light) if reaches_jaw(rim, beard) else np.zeros(3)
-        for beard, light in (
-            (covering.beard, target_light),
-            (covering.source_beards[0], source_light),
-        )
-    )
-    if np.linalg.norm(target) < HAIR:
-        return "source" if np.linalg.norm(source) > HAIR else None
-    if np.linalg.norm(source) < HAIR:
-        return "target"
-    return "target" if np.linalg.norm(target - source) > OTHER_HAIR else "source"
-
-
-def jaw_rim(raster: Raster, width: float) -> Mask:
-    """bool[rows, columns]: the lower face along its outline."""
-    face = area(raster, *STRIPS)
-    depth = cv2.distanceTransform(face, cv2.DIST_L2, cv2.DIST_MASK_5)
-    return np.asarray((depth > 0) & (depth <= width * BEARD_RIM) & area(raster, LOWER_FACE).astype(bool))
-
-
-def reaches_jaw(rim: Mask, beard: Float) -> bool:
-    """Whether a beard, float32[rows, columns], covers the jaw's rim."""
-    return bool(rim.any()) and float((beard[rim] > 0.5).mean()) > BEARD_SHARE
-
-
-def _against_skin(skin: Skin, beard: Float, light: Light) -> Float:
-    """Lab of a beard minus Lab of the skin above it, float[3]."""
-    rows, columns = skin.face.shape
-    coarse = cv2.resize(beard, (columns, rows), interpolation=cv2.INTER_AREA)
-    hair, bare = skin.face & (coarse > 0.5), (light.weight > 0) & skin.upper
-    if not hair.any() or not bare.any():
-        return np.zeros(3)
-    return np.asarray(np.median(light.lab[hair], axis=0) - np.median(light.lab[bare], axis=0))
-
-
-def beard_mask(raster: Raster, beard: Float, width: float) -> Float:
-    """The target's beard, closed, with the lips that it surrounds."""
-    hair = cv2.morphologyEx((beard > 0.35).astype(np.uint8), cv2.MORPH_CLOSE, disc(width * 0.06)).astype(bool)
-    lips = area(raster, OUTER_LIPS, hull=True).astype(bool)
-    surrounded = lips & (soften(hair, width * 0.08) > 0.3)
-    return soften(hair | surrounded, width * 0.02)

@@ -4,42 +4,32 @@ A small network of our own (`tools/train_occlusion.py`) looks at the face uprigh
 is drawn to the picture's own edges (guided filter, He, Sun & Tang 2010).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from mien.engine.arrays import RGB, Float, Index, Mask
+from mien.engine.arrays import RGB, Float
+from mien.engine.beards import Beard
+from mien.engine.drawing import face_outline
 from mien.engine.geometry import smoothstep
+from mien.engine.glasses import ALL_ROUND, framed_by, met_all_round, whole_glasses, worn_glasses
+from mien.engine.hair import Hair, measure_hair
 from mien.engine.landmarks import aligned_crop, warp_crop
 from mien.engine.models import Network
 from mien.engine.raster import Raster
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene
 from mien.engine.topology import (
-    LEFT_BROW,
-    LEFT_EYE,
     LEFT_EYE_OUTER,
     MESH_POINTS,
-    OUTER_LIPS,
-    OVAL,
-    RIGHT_BROW,
-    RIGHT_EYE,
     RIGHT_EYE_OUTER,
-    STRIPS,
     mirror,
 )
 
 CROP = 160
 EXTENT = 1.3
 """Side of the network's crop, in lengths of the face."""
-
-DARK_LENSES = 0.4
-"""Lenses of which more than this share is opaque hide the eyes, and so are one piece with their frame."""
-
-FRAME = 4
-"""Frames reach so many pixels of the crop into what is found as glasses."""
 
 EDGE, SOURCE_EDGE, TOLERANCE = 0.025, 8, 0.05
 """How far a cover's edge is drawn to the picture's edges, in face widths of the target, and a fringe's in
@@ -53,21 +43,6 @@ DOUBT, RIM, SOFT = (0.4, 0.75), 5, 5
 """The same for what hides the source; and how many pixels of the crop it is widened by, shadows included, and
 softened by."""
 
-WORN, SURELY_WORN, LEAST_WORN = 0.3, 0.5, 150
-"""Where the network finds glasses, and where surely; if that is fewer pixels of the crop, there are none."""
-
-BRIDGE, MARGIN, DROP = 12, 5.5, 2
-"""Gaps twice as wide are closed between lenses, in pixels of the crop; how far what glasses frame reaches
-beyond them, with rims, shadows and reflections; and how much lower all of it lies, since the network finds
-glasses up to the brows above them."""
-
-ALL_ROUND, NOSEWARD, REACH = 0.97, 50.0, 70
-"""A frame is found whole if it is met on this share of the ways out of its lenses: those further than so many
-degrees from the way to the other eye, and so many pixels of the crop long at most."""
-
-BROWS = 0.3
-"""Glasses found over a larger share of the brows have them altogether, and what is between."""
-
 FAINT = (0.25, 0.6)
 """The same for a source's fringe, whose tips are thin, and for its beard."""
 
@@ -80,19 +55,26 @@ class Covering:
     """Of target and source, on the cells of the result's raster; float32[rows, columns] in [0, 1].
 
     front: what stands before the target's face. framed: what glasses frame that are not found whole; nothing
-    if they are. beard: the target's. hidden: what stands before the source's face. source_beards: its beard.
+    if they are. beard: the target's. hidden: what stands before the source's face. source_beards: where its
+    beard grows. source_hair: the beard's hair.
     """
 
     front: Float
     framed: Float
-    beard: Float
+    beard: Beard
     hidden: Sides
     source_beards: Sides
+    source_hair: Hair
+
+    @property
+    def source_beard(self) -> Beard:
+        """On either side, since a half may be mirrored."""
+        return Beard(np.maximum(*self.source_beards), self.source_hair)
 
     @property
     def over_target(self) -> Float:
         """What of the target's face is no bare skin."""
-        return np.maximum(self.front, self.beard)
+        return np.maximum(self.front, self.beard.where)
 
     @property
     def over_source(self) -> tuple[Float, Float]:
@@ -107,56 +89,47 @@ class Occlusion:
     glasses and dark lenses. framed: all that glasses frame, with them; of a target, if `covers` lacks a part
     of their frame, else nothing. beard: hair of the face itself.
 
-    crop_from_picture: float64[2, 3].
+    hair: the beard's. crop_from_picture: float64[2, 3].
     """
 
     covers: Float
     framed: Float
     beard: Float
+    hair: Hair
     crop_from_picture: Float
 
     def on_mesh(self, raster: Raster, points: Float) -> tuple[Float, Float, Float]:
         """`covers`, `framed` and `beard` where a raster's cells show a face whose mesh in the picture is
         `points`, [468, ≥2]: float32[rows, columns] each."""
         x, y = cv2.split(raster.interpolate(moved(points, self.crop_from_picture)))
-        # Triangles seen edge-on, as beside the nose, read far off in single cells.
-        return self._brought(
-            raster, lambda plane: cv2.medianBlur(cv2.remap(plane, x, y, cv2.INTER_LINEAR), 3)
-        )
 
-    def on_cells(self, raster: Raster, corner: Float) -> tuple[Float, Float, Float]:
-        """The same on a raster over a window of the picture whose upper left pixel is `corner`, x and y."""
-        picture_from_cells = np.array(
-            [[raster.cell, 0, raster.cell / 2 - 0.5], [0, raster.cell, raster.cell / 2 - 0.5], [0, 0, 1]]
-        )
-        picture_from_cells[:2, 2] += corner
-        crop_from_cells = self.crop_from_picture @ picture_from_cells
-        size = raster.ids.shape[::-1]
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return self._brought(raster, lambda plane: cv2.warpAffine(plane, crop_from_cells, size, flags=flags))
+        def bring(plane: Float) -> Float:
+            if not plane.any():
+                return np.zeros(raster.ids.shape, np.float32)
+            # Triangles seen edge-on, as beside the nose, read far off in single cells.
+            return np.asarray(cv2.medianBlur(cv2.remap(plane, x, y, cv2.INTER_LINEAR), 3), np.float32)
+
+        return bring(self.covers), bring(self.framed), bring(self.beard)
 
     def shows(self, points: Float) -> bool:
         """Whether nothing opaque stands before most of `points`, [N, ≥2], of the picture."""
         x, y = np.round(moved(points, self.crop_from_picture)).astype(int).clip(0, CROP - 1).T
         return bool((self.covers[y, x] < 0.5).mean() > 0.5)
 
-    def _brought(self, raster: Raster, bring: Callable[[Float], Float]) -> tuple[Float, Float, Float]:
-        covers, framed, beard = (
-            np.asarray(bring(plane) if plane.any() else np.zeros(raster.ids.shape), np.float32)
-            for plane in (self.covers, self.framed, self.beard)
-        )
-        return covers, framed, beard
 
+def find_covering(
+    scene: Scene, picture: Pyramid, points: Float, network: Network
+) -> tuple[Float, Float, Beard]:
+    """`front`, `framed` and `beard` of `Covering`: look at the target's face as it is, whoever is put in.
 
-def find_covering(scene: Scene, network: Network) -> tuple[Float, Float, Float]:
-    """`front`, `framed` and `beard` of `Covering`: look at the target's face in the scene."""
+    points: float32[478, 3], its mesh in `picture`.
+    """
     raster = scene.raster
-    corner = np.array([scene.inner[1].start, scene.inner[0].start], np.float32)
-    target = find_occlusion(Pyramid(scene.bent), scene.points[:, :2] + corner, network)
-    front, framed, beard = target.on_cells(raster, corner)
+    target = find_occlusion(picture, points, network)
+    front, framed, beard = target.on_mesh(raster, points[:MESH_POINTS])
     radius = scene.face_width / raster.cell * EDGE
     drawn = follow_edges(front, raster.reduce(scene.face), radius, TOLERANCE)
-    return smoothstep(drawn, *SURE).astype(np.float32), framed, beard
+    return smoothstep(drawn, *SURE).astype(np.float32), framed, Beard(beard, target.hair)
 
 
 def covering_of_source(raster: Raster, source: Occlusion, points: Float) -> tuple[Sides, Sides]:
@@ -188,7 +161,8 @@ def find_source_occlusion(picture: Pyramid, points: Float, network: Network) -> 
     shaven = 1 - smoothstep(seen.beard, *FAINT)
     opaque = np.where(worn, whole_glasses(seen.covers, seen.glasses), 0)
     covers = np.maximum(cv2.blur(wide, (SOFT, SOFT)) * shaven, opaque).astype(np.float32)
-    return Occlusion(covers, framed_by(worn, seen.points), seen.beard, seen.crop_from_picture)
+    framed = framed_by(worn, seen.points)
+    return Occlusion(covers, framed, seen.beard, seen.hair, seen.crop_from_picture)
 
 
 def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusion:
@@ -201,7 +175,7 @@ def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusi
     worn = worn_glasses(seen.glasses)
     torn = worn.any() and met_all_round(covers, worn, seen.points) < ALL_ROUND
     framed = framed_by(worn if torn else np.zeros_like(worn), seen.points)
-    return Occlusion(covers, framed, seen.beard, seen.crop_from_picture)
+    return Occlusion(covers, framed, seen.beard, seen.hair, seen.crop_from_picture)
 
 
 @dataclass(frozen=True)
@@ -212,6 +186,7 @@ class _Seen:
     covers: Float
     glasses: Float
     beard: Float
+    hair: Hair
     crop: RGB
     points: Float
     crop_from_picture: Float
@@ -225,84 +200,8 @@ def _look_at(picture: Pyramid, points: Float, network: Network) -> _Seen:
         [crop.transpose(2, 0, 1).astype(np.float32) / 255, face_outline(mesh, CROP)[None]]
     )
     covers, glasses, beard = network(planes[None])["layers"][0]
-    return _Seen(covers, glasses, beard, crop, mesh, crop_from_picture)
-
-
-def worn_glasses(glasses: Float) -> Mask:
-    """bool[CROP, CROP]: where they are, with lenses; nowhere if the network isn't sure of them."""
-    surely = (glasses > SURELY_WORN).sum() >= LEAST_WORN
-    return np.asarray((glasses > WORN) & surely)
-
-
-def framed_by(worn: Mask, points: Float) -> Float:
-    """All that glasses frame, the skin around, and brows that they touch: float32[CROP, CROP].
-
-    worn: bool[CROP, CROP]. points: [468, 2] in pixels of the crop.
-    """
-    if not worn.any():
-        return np.zeros(worn.shape, np.float32)
-    closed = cv2.distanceTransform((~worn).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) <= BRIDGE
-    depth = cv2.distanceTransform(closed.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    framed = np.clip((depth - (BRIDGE - MARGIN)) / SOFT, 0, 1)
-    framed = np.pad(framed, ((DROP, 0), (0, 0)))[:-DROP]
-    if worn[_filled(points, CROP, RIGHT_BROW, LEFT_BROW) > 0.5].mean() > BROWS:
-        brows = np.concatenate([RIGHT_BROW, LEFT_BROW])
-        hull = cv2.convexHull(points[brows].astype(np.float32), returnPoints=False).ravel()
-        frown = cv2.dilate(_filled(points, CROP, brows[hull]), np.ones((2 * RIM - 1,) * 2, np.uint8))
-        framed = np.maximum(framed, cv2.blur(frown, (SOFT, SOFT)))
-    return np.asarray(framed, np.float32)
-
-
-def met_all_round(covers: Float, worn: Mask, points: Float) -> float:
-    """Share of the ways from the eyes out of glasses, but not across the nose, on which their frame is met.
-
-    covers: float32[CROP, CROP]. worn, points: as in `framed_by`.
-    """
-    eyes = np.stack([points[ring].mean(axis=0) for ring in (RIGHT_EYE, LEFT_EYE)])
-    across = np.degrees(np.arctan2(*(eyes[1] - eyes[0])[::-1]))
-    face = face_outline(points, CROP) > 0
-    met = []
-    for eye, noseward in zip(eyes, (across, across + 180), strict=True):
-        ways = np.radians(noseward + np.arange(NOSEWARD, 360 - NOSEWARD, 10))
-        way = np.stack([np.cos(ways), np.sin(ways)], axis=1)
-        steps = np.round(eye + way[:, None] * np.arange(REACH)[:, None]).astype(int).clip(0, CROP - 1)
-        x, y = steps[..., 0], steps[..., 1]
-        inside = np.logical_and.accumulate(worn[y, x], axis=1)
-        leaving = np.take_along_axis(
-            face[y, x], inside.sum(axis=1, keepdims=True).clip(max=REACH - 1), axis=1
-        )
-        met.append(((covers[y, x] > 0.5) & inside).any(axis=1)[leaving[:, 0]])
-    found = np.concatenate(met)
-    return float(found.mean()) if found.size else 1.0
-
-
-def whole_glasses(covers: Float, glasses: Float) -> Float:
-    """`covers` with glasses in one piece: dark lenses altogether, frames without gaps."""
-    worn = (glasses > 0.5).astype(np.uint8)
-    lenses = cv2.erode(worn, np.ones((2 * FRAME + 1, 2 * FRAME + 1), np.uint8)).astype(bool)
-    if not lenses.any():
-        return covers
-    if covers[lenses].mean() > DARK_LENSES:
-        return np.maximum(covers, glasses)
-    return np.where(worn, smoothstep(covers, 0.1, 0.5), covers).astype(np.float32)
-
-
-def face_outline(points: Float, size: int) -> Float:
-    """Where the mesh is, as the network is told: float32[size, size], ½ on the face, 1 on eyes and lips.
-
-    points: [468, 2] in pixels of the crop.
-    """
-    return (_filled(points, size, OVAL, *STRIPS) + _filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
-
-
-def _filled(points: Float, size: int, *rings: Index) -> Float:
-    filled = []
-    for ring in rings:  # by itself, or their soft edges would add up
-        canvas = np.zeros((size, size), np.uint8)
-        filled.append(
-            cv2.fillPoly(canvas, [np.round(points[ring] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-        )
-    return np.asarray(np.maximum.reduce(filled), np.float32) / 255
+    beard, hair = measure_hair(crop, beard, covers, mesh)
+    return _Seen(covers, glasses, beard, hair, crop, mesh, crop_from_picture)
 
 
 def moved(points: Float, matrix: Float) -> Float:

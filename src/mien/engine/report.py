@@ -48,7 +48,7 @@ class SwapReport:
     distances; a broad smile against a neutral face reads about 0.05. resolution_gap: result pixels per source
     pixel; above 1 the source is coarser than the result. mirrored: share of the face that came from the
     source's other side. covered: share that something in the target stands in front of. Both in [0, 1].
-    beard_kept: the target's beard stayed, because the source has none. pictures: numbers of the source
+    beard_kept: the target's beard stayed. pictures: numbers of the source
     pictures that gave the face its proportions; texture_from: which of them gave its skin. strangers: those
     that seem to show somebody else and were left out. warnings: plain sentences for the person who asked.
     warning_codes: what each of them is about, for programs; they don't change.
@@ -121,7 +121,7 @@ def _warnings(report: SwapReport, source_yaw: float) -> Iterator[tuple[WarningCo
             f"Something covers about {report.covered:.0%} of the face in the picture. It was left in front.",
         )
     if report.beard_kept:
-        yield "beard_kept", "The beard in the picture was kept, since the face picture shows none."
+        yield "beard_kept", "The beard in the picture was kept: the face picture can't replace it."
     if report.similarity_to_source < WEAK_SIMILARITY:
         yield (
             "weak_likeness",

@@ -15,7 +15,7 @@ from mien.engine.faces import Face, PictureFaces, UprightFace
 from mien.engine.geometry import normals, result_shape
 from mien.engine.grain import detail, match_detail
 from mien.engine.identity import embed, embed_result
-from mien.engine.lighting import bare_skin, estimate_light, relight_layers, skin_of
+from mien.engine.lighting import bare_skin, estimate_light, skin_of
 from mien.engine.masks import Masks, face_masks
 from mien.engine.models import Network
 from mien.engine.mouth import mouth_inside
@@ -23,6 +23,7 @@ from mien.engine.neighbours import Neighbour, neighbours_of
 from mien.engine.occlusion import Covering, Sides, covering_of_source, find_covering
 from mien.engine.parallel import Cores, one_at_a_time
 from mien.engine.pose import angle_between
+from mien.engine.relighting import relight_layers
 from mien.engine.report import Step, Stopwatch, SwapReport, assessed
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import Scene, set_scene
@@ -306,7 +307,7 @@ def swap_face(
     (layers, hidden, our_beards), ((front, framed, their_beard), eyes) = cores.both(
         texture,
         lambda: (
-            find_covering(scene, occlusion),
+            find_covering(scene, job.picture, theirs.landmarks, occlusion),
             kept_eyes(
                 scene.raster,
                 scene.points,
@@ -317,7 +318,7 @@ def swap_face(
             ),
         ),
     )
-    covering = Covering(front, framed, their_beard, hidden, our_beards)
+    covering = Covering(front, framed, their_beard, hidden, our_beards, our_occlusion.hair)
 
     clock.start("lighting")
     skin = skin_of(scene.raster, scene.face_width)
@@ -332,9 +333,9 @@ def swap_face(
         ),
     )
     relit, (masks, their_detail, tone) = cores.both(
-        lambda: relight_layers(layers, our_light, their_light, our_skin, other_skin),
+        lambda: relight_layers(layers, our_light, their_light, our_skin, other_skin, our_beards),
         lambda: (
-            face_masks(scene.raster, skin, their_light, our_light, layers.seen, covering, scene.face_width),
+            face_masks(scene.raster, layers.seen, covering, scene.face_width),
             detail(scene.face),
             tone_of(scene.bent),
         ),

@@ -30,7 +30,7 @@ _TEXTS = {
         "picture brings more detail."
     ),
     "covered": _("Something covers about {covered} of the face in the picture. It was left in front."),
-    "beard_kept": _("The beard in the picture was kept, since the face picture shows none."),
+    "beard_kept": _("The beard in the picture was kept: the face picture can't replace it."),
     "weak_likeness": _(
         "The result resembles the face picture only weakly. Try a sharper one from the front."
     ),
