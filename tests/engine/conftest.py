@@ -10,6 +10,7 @@ import numpy as np
 import openpeople
 import pytest
 from PIL import Image
+from tests.engine.lit import Lit, lit_face
 
 from mien import Face, FaceSwapper, SwapResult
 from mien.engine.arrays import RGB, Float
@@ -78,6 +79,14 @@ def expression(swapper: FaceSwapper) -> Callable[[str], Photo]:
         return _frozen(picture), _only_face(swapper, picture)
 
     return take
+
+
+LIT = [(1, "studio_portrait"), (6, "amateur_selfie"), (9, "amateur_selfie")]
+
+
+@pytest.fixture(params=LIT, ids=lambda subject: f"{subject[0]}-{subject[1]}")
+def lit(request: pytest.FixtureRequest, photo: Callable[[int, Kind], Photo]) -> Lit:
+    return lit_face(*photo(*request.param))
 
 
 @pytest.fixture(scope="session")

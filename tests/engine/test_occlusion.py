@@ -11,7 +11,6 @@ from mien import Face, SwapResult
 from mien.engine.arrays import RGB, Float
 from mien.engine.beards import Beard, crosses, jaw_rim
 from mien.engine.drawing import face_outline
-from mien.engine.glasses import framed_by, whole_glasses
 from mien.engine.hair import NONE
 from mien.engine.landmarks import aligned_crop
 from mien.engine.models import Network
@@ -31,13 +30,11 @@ from mien.engine.raster import rasterise
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH, set_scene
 from mien.engine.topology import (
-    LEFT_BROW,
     LEFT_EYE,
     LOWER_FACE,
     MESH_POINTS,
     NOSE_TIP,
     OVAL,
-    RIGHT_BROW,
     RIGHT_EYE,
 )
 
@@ -160,23 +157,6 @@ def test_a_source_is_hidden_by_all_that_its_glasses_frame_and_a_little_more(
         assert found.framed[round(y), round(x)] > 0.9
     mouth = moved(face.landmarks[[13]], found.crop_from_picture)[0]
     assert found.framed[round(mouth[1]), round(mouth[0])] == 0
-
-
-def test_brows_are_hidden_altogether_by_glasses_over_most_of_them_and_show_above_lower_ones(
-    photo: Photos,
-) -> None:
-    _, face = photo(3, "studio_portrait")
-    points = moved(face.landmarks[:MESH_POINTS], aligned_crop(face.landmarks, CROP, EXTENT))
-    brows = points[[*RIGHT_BROW, *LEFT_BROW]]
-    x, y = brows.round().astype(int).T
-    rows = np.broadcast_to(np.arange(CROP)[:, None], (CROP, CROP))
-    eyes = points[[*RIGHT_EYE, *LEFT_EYE], 1].max()
-    over, below = (
-        framed_by((rows > top) & (rows < eyes + 10), points)[y, x]
-        for top in (np.median(brows[:, 1]) - 3, brows[:, 1].max())
-    )
-    assert over.min() > 0.9
-    assert below[y == y.min()].max() < 0.1
 
 
 def test_a_sources_glasses_hide_both_halves_of_its_face_alike(photo: Photos, network: Network) -> None:
@@ -319,21 +299,6 @@ def test_a_flat_mask_stays_flat() -> None:
         np.testing.assert_allclose(
             follow_edges(np.full((40, 50), level, np.float32), picture, 4, 0.05), level, atol=1e-3
         )
-
-
-def test_dark_lenses_are_one_piece_and_clear_ones_let_the_eyes_through() -> None:
-    glasses = np.zeros((CROP, CROP), np.float32)
-    glasses[50:80, 20:140] = 1
-    frame = glasses - np.pad(glasses[53:77, 23:137], ((53, 83), (23, 23)))
-    np.testing.assert_array_equal(whole_glasses(np.maximum(frame, 0.7 * glasses), glasses), glasses)
-    clear = whole_glasses(0.6 * frame, glasses)
-    assert clear[65, 80] == 0
-    assert clear[51, 80] == 1
-
-
-def test_without_glasses_nothing_is_changed() -> None:
-    covers = np.random.default_rng(0).random((CROP, CROP), np.float32)
-    np.testing.assert_array_equal(whole_glasses(covers, np.zeros_like(covers)), covers)
 
 
 def test_the_crop_holds_the_face_upright_in_its_middle(photo: Photos) -> None:

@@ -53,15 +53,14 @@ class Skin:
     """Where skin is expected, on the light's grid.
 
     face: bool[h, w], within the face's outline. candidates: bool[h, w], skin there unless something covers
-    it. upper, lower: bool[h, w], above the nose's base, and where a beard would grow. dark_limit: float32[h,
-    w], how much darker than the fit skin may be.
+    it. upper: bool[h, w], above the nose's base. dark_limit: float32[h, w], how much darker than the fit skin
+    may be: less where a beard would grow.
     """
 
     raster: Raster
     face: Mask
     candidates: Mask
     upper: Mask
-    lower: Mask
     dark_limit: Float
 
 
@@ -69,13 +68,11 @@ class Skin:
 class Light:
     """Light on a face, on the light's grid.
 
-    low: float32[h, w, 3] Lab, what the skin would look like without detail. weight: float32[h, w] in [0, 1],
-    how much of a cell is plain lit skin. lab: float32[h, w, 3], the picture. patches: float32[h, w, 3], what
-    is added to `low` from place to place.
+    low: float32[h, w, 3] Lab, what the skin would look like without detail. lab: float32[h, w, 3], the picture.
+    patches: float32[h, w, 3], what is added to `low` from place to place.
     """
 
     low: Float
-    weight: Float
     lab: Float
     patches: Float
 
@@ -94,7 +91,6 @@ def skin_of(raster: Raster, face_width: float) -> Skin:
         face=face,
         candidates=face & ~cv2.dilate(features, disc(width * 0.02)).astype(bool),
         upper=face & above,
-        lower=face & lower,
         dark_limit=np.where(lower, np.float32(BEARD_OUTLIER), np.float32(DARK_OUTLIER)),
     )
 
@@ -126,7 +122,7 @@ def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:
     rest = lab - fit
     lightness = evened(rest[..., :1], weight, SMOOTH * GRID)
     colour = evened(rest[..., 1:], skin.candidates.astype(np.float32), SMOOTH_COLOUR * GRID)
-    return Light(fit + np.dstack([lightness, colour]), weight, lab, np.zeros_like(lab))
+    return Light(fit + np.dstack([lightness, colour]), lab, np.zeros_like(lab))
 
 
 def evened(planes: Float, weight: Float, sigma: float) -> Float:
