@@ -68,8 +68,8 @@ class Skin:
 class Light:
     """Light on a face, on the light's grid.
 
-    low: float32[h, w, 3] Lab, what the skin would look like without detail. lab: float32[h, w, 3], the picture.
-    patches: float32[h, w, 3], what is added to `low` from place to place.
+    low: float32[h, w, 3] Lab, what the skin would look like without detail. lab: float32[h, w, 3], the
+    picture. patches: float32[h, w, 3], what is added to `low` from place to place.
     """
 
     low: Float
