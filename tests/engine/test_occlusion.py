@@ -29,14 +29,7 @@ from mien.engine.occlusion import (
 from mien.engine.raster import rasterise
 from mien.engine.scaling import Pyramid
 from mien.engine.scene import FACE_WIDTH, set_scene
-from mien.engine.topology import (
-    LEFT_EYE,
-    LOWER_FACE,
-    MESH_POINTS,
-    NOSE_TIP,
-    OVAL,
-    RIGHT_EYE,
-)
+from mien.engine.topology import LEFT_EYE, LOWER_FACE, MESH_POINTS, NOSE_TIP, OVAL, RIGHT_EYE
 
 Photo = tuple[RGB, Face]
 Photos = Callable[[int, str], Photo]

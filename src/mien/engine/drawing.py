@@ -5,16 +5,28 @@ import numpy as np
 
 from mien.engine.arrays import Float, Index, Mask
 from mien.engine.raster import Raster
-from mien.engine.topology import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_EYE, STRIPS
+from mien.engine.topology import FOREHEAD, LEFT_EYE, NOSE_BASE, OUTER_LIPS, OVAL, RIGHT_EYE, STRIPS
 
 
 def area(raster: Raster, *rings: Index, hull: bool = False) -> Mask:
     """uint8[rows, columns], 1 inside any of the rings of mesh points (or inside their convex hulls)."""
-    canvas = np.zeros(raster.ids.shape, np.uint8)
+    return inside(raster.points, raster.ids.shape, *rings, hull=hull)
+
+
+def inside(points: Float, shape: tuple[int, ...], *rings: Index, hull: bool = False) -> Mask:
+    """The same for `points`, [N, 2] in pixels of a picture that begins with `shape`: uint8[h, w]."""
+    canvas = np.zeros(shape[:2], np.uint8)
     for ring in rings:
-        outline = np.round(raster.points[ring]).astype(np.int32)
+        outline = np.round(points[ring]).astype(np.int32)
         cv2.fillPoly(canvas, [cv2.convexHull(outline) if hull else outline], 1)
     return canvas
+
+
+def above_nose_base(points: Float, shape: tuple[int, ...]) -> Mask:
+    """bool[h, w]; above as the face goes, which may lie on its side. points, shape: as in `inside`."""
+    base, up = points[NOSE_BASE], points[FOREHEAD] - points[NOSE_BASE]
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return np.asarray((x - base[0]) * up[0] + (y - base[1]) * up[1] > 0)
 
 
 def disc(radius: float) -> Mask:
@@ -29,9 +41,9 @@ def soften(mask: Mask, sigma: float) -> Float:
 
 
 def face_outline(points: Float, size: int) -> Float:
-    """Where the mesh is, as the network is told: float32[size, size], ½ on the face, 1 on eyes and lips.
+    """Where the mesh is, as the occlusion network is told: ½ on the face, 1 on eyes and lips.
 
-    points: [468, 2] in pixels of the crop.
+    float32[size, size]. points: [468, 2] in pixels of the crop.
     """
     return (filled(points, size, OVAL, *STRIPS) + filled(points, size, RIGHT_EYE, LEFT_EYE, OUTER_LIPS)) / 2
 

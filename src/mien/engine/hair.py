@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mien.engine.arrays import RGB, Float, Index, Mask
-from mien.engine.drawing import disc
+from mien.engine.arrays import RGB, Float, Mask
+from mien.engine.drawing import above_nose_base, disc, inside
 from mien.engine.topology import (
     FOREHEAD,
     LEFT_BROW,
@@ -94,11 +94,11 @@ def measure_hair(crop: RGB, beard: Float, covers: Float, points: Float) -> tuple
     likely = beard > 0.5
     if likely.sum() < MIN_PIXELS:
         return beard, NONE
-    depth = cv2.distanceTransform(_inside(points, crop, *STRIPS), cv2.DIST_L2, cv2.DIST_MASK_3)
-    lower = _inside(points, crop, LOWER_FACE).astype(bool)
-    features = _inside(points, crop, RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW)
+    depth = cv2.distanceTransform(inside(points, crop.shape, *STRIPS), cv2.DIST_L2, cv2.DIST_MASK_3)
+    lower = inside(points, crop.shape, LOWER_FACE).astype(bool)
+    features = inside(points, crop.shape, RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW)
     bare = (depth > 2) & (covers < 0.2) & ~cv2.dilate(features, disc(3)).astype(bool)
-    hair, skin = bare & likely & lower, bare & ~likely & _above_nose_base(points, crop)
+    hair, skin = bare & likely & lower, bare & ~likely & above_nose_base(points, crop.shape)
     if min(hair.sum(), skin.sum()) < MIN_PIXELS:
         return beard, NONE
     lab = cv2.cvtColor(crop.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
@@ -143,16 +143,3 @@ def _beyond_jaw(planes: Float, points: Float, half: float, skin: Float) -> float
         grows &= np.linalg.norm(outside[:, :3] - inside[:, :3], axis=1) < tolerance
         grows &= outside[:, 3] > SMOOTHER * inside[:, 3]
     return float(grows.mean())
-
-
-def _above_nose_base(points: Float, crop: RGB) -> Mask:
-    y, x = np.ogrid[: crop.shape[0], : crop.shape[1]]
-    base, up = points[NOSE_BASE], points[FOREHEAD] - points[NOSE_BASE]
-    return np.asarray((x - base[0]) * up[0] + (y - base[1]) * up[1] > 0)
-
-
-def _inside(points: Float, crop: RGB, *rings: Index) -> Mask:
-    canvas = np.zeros(crop.shape[:2], np.uint8)
-    for ring in rings:
-        cv2.fillPoly(canvas, [np.round(points[ring]).astype(np.int32)], 1)
-    return canvas

@@ -12,14 +12,12 @@ import cv2
 import numpy as np
 
 from mien.engine.arrays import RGB, Float, Mask
-from mien.engine.drawing import area, disc
+from mien.engine.drawing import above_nose_base, area, disc
 from mien.engine.raster import Raster
 from mien.engine.topology import (
-    FOREHEAD,
     LEFT_BROW,
     LEFT_EYE,
     LOWER_FACE,
-    NOSE_BASE,
     OUTER_LIPS,
     RIGHT_BROW,
     RIGHT_EYE,
@@ -85,12 +83,11 @@ def skin_of(raster: Raster, face_width: float) -> Skin:
     face = cv2.erode(area(coarse, *STRIPS), disc(width * 0.03)).astype(bool)
     features = area(coarse, RIGHT_EYE, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, LEFT_BROW, hull=True)
     lower = area(coarse, LOWER_FACE).astype(bool)
-    above = _above_nose_base(coarse)
     return Skin(
         raster=coarse,
         face=face,
         candidates=face & ~cv2.dilate(features, disc(width * 0.02)).astype(bool),
-        upper=face & above,
+        upper=face & above_nose_base(coarse.points, coarse.ids.shape),
         dark_limit=np.where(lower, np.float32(BEARD_OUTLIER), np.float32(DARK_OUTLIER)),
     )
 
@@ -101,13 +98,6 @@ def bare_skin(skin: Skin, hidden: Float) -> Skin:
     rows, columns = skin.candidates.shape
     coarse = cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_AREA)
     return replace(skin, candidates=skin.candidates & (coarse < HIDDEN))
-
-
-def _above_nose_base(raster: Raster) -> Mask:
-    """bool[h, w]; above in the sense of the face, which may lie on its side."""
-    base, forehead = raster.points[NOSE_BASE], raster.points[FOREHEAD]
-    y, x = np.mgrid[: raster.ids.shape[0], : raster.ids.shape[1]]
-    return np.asarray((np.stack([x, y], axis=-1) - base) @ (forehead - base) > 0)
 
 
 def estimate_light(image: RGB, normals: Float, skin: Skin) -> Light:

@@ -174,7 +174,7 @@ def find_occlusion(picture: Pyramid, points: Float, network: Network) -> Occlusi
     covers = whole_glasses(seen.covers, seen.glasses)
     worn = worn_glasses(seen.glasses)
     torn = worn.any() and met_all_round(covers, worn, seen.points) < ALL_ROUND
-    framed = framed_by(worn if torn else np.zeros_like(worn), seen.points)
+    framed = framed_by(worn & torn, seen.points)
     return Occlusion(covers, framed, seen.beard, seen.hair, seen.crop_from_picture)
 
 

@@ -48,9 +48,9 @@ class SwapReport:
     distances; a broad smile against a neutral face reads about 0.05. resolution_gap: result pixels per source
     pixel; above 1 the source is coarser than the result. mirrored: share of the face that came from the
     source's other side. covered: share that something in the target stands in front of. Both in [0, 1].
-    beard_kept: the target's beard stayed. pictures: numbers of the source
-    pictures that gave the face its proportions; texture_from: which of them gave its skin. strangers: those
-    that seem to show somebody else and were left out. warnings: plain sentences for the person who asked.
+    beard_kept: the target's beard stayed. pictures: numbers of the source pictures that gave the face its
+    proportions; texture_from: which of them gave its skin. strangers: those that seem to show somebody else
+    and were left out. warnings: plain sentences for the person who asked.
     warning_codes: what each of them is about, for programs; they don't change.
     milliseconds: time of each step; that of detecting is for all swaps of a picture together.
     """
